@@ -1,0 +1,168 @@
+//! What a cover costs: the zone's rate on the sum insured, up to the next whole shilling, within
+//! the law. Never guesses a rate for a ward outside every zone. Called by USSD and partners.
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Money, MoneyError, Rounding};
+use crate::product::{PREMIUM_KES_PER_DAY_MAX, Product, ProductError, SUM_INSURED_KES_MAX};
+use crate::season::{Window, local_day};
+
+/// How long a quoted price holds: as long as an interrupted dial can be resumed.
+pub const QUOTE_HOURS: i64 = 24;
+
+/// Why no price can be given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuoteError {
+    /// The ward lies in no zone of the product.
+    #[error("this cover is not sold in that ward")]
+    NoZone,
+    /// Today is outside the sale window.
+    #[error("this cover is on sale from {0} to {1}")]
+    NotOnSale(NaiveDate, NaiveDate),
+    /// The sum insured is not on the product's menu.
+    #[error("sum insured must be one of the amounts on offer")]
+    SumInsured,
+    /// Above KES 40 per day of cover, or above KES 500,000.
+    #[error("premium or sum insured exceeds the legal limit for microinsurance")]
+    LegalLimit,
+    /// The product's windows cannot be bound to that year.
+    #[error(transparent)]
+    Product(#[from] ProductError),
+    /// The arithmetic does not fit.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+}
+
+/// A price for one sum insured in one ward.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    /// Zone whose triggers and rate apply.
+    pub zone: String,
+    /// Year the cover begins in.
+    pub season_year: i32,
+    /// Days covered.
+    pub cover: Window,
+    /// Sum insured.
+    pub sum_insured: Money,
+    /// Premium, whole shillings.
+    pub premium: Money,
+    /// Until when the price holds: a day, but never past the close of sale.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// The season year on sale at an instant, or why there is none.
+pub fn season_on_sale(product: &Product, now: DateTime<Utc>) -> Result<i32, QuoteError> {
+    let today = local_day(now);
+    let this_year = chrono::Datelike::year(&today);
+    // cover may begin in the year after its sale opened
+    for year in [this_year, this_year.saturating_add(1)] {
+        if sale_window_of(product, year)?.contains(today) {
+            return Ok(year);
+        }
+    }
+    let sale = sale_window_of(product, this_year)?;
+    Err(QuoteError::NotOnSale(sale.start, sale.last_day()))
+}
+
+/// The sale window that precedes the cover of a season year.
+pub fn sale_window_of(product: &Product, season_year: i32) -> Result<Window, QuoteError> {
+    let cover = product.cover_window(season_year)?;
+    let same_year = product.sale_window(season_year)?;
+    if same_year.start <= cover.start {
+        Ok(same_year)
+    } else {
+        Ok(product.sale_window(season_year.saturating_sub(1))?)
+    }
+}
+
+/// The premium of a sum insured at a zone's rate, with every legal check.
+pub fn premium(product: &Product, zone: &str, sum_insured: Money) -> Result<Money, QuoteError> {
+    let zone = product.zone(zone).ok_or(QuoteError::NoZone)?;
+    let on_menu = product
+        .sums_insured_kes
+        .iter()
+        .any(|amount| Money::kes(*amount).is_ok_and(|menu| menu == sum_insured));
+    if !on_menu {
+        return Err(QuoteError::SumInsured);
+    }
+    let premium = sum_insured.share_in_shillings(zone.rate_bp.fraction(), Rounding::Ceiling)?;
+    let days = i64::from(product.cover_window(2024)?.day_count());
+    let per_day_max = Money::kes(days.saturating_mul(PREMIUM_KES_PER_DAY_MAX))?;
+    let insured_max = Money::kes(SUM_INSURED_KES_MAX)?;
+    if premium.minor > per_day_max.minor || sum_insured.minor > insured_max.minor {
+        return Err(QuoteError::LegalLimit);
+    }
+    Ok(premium)
+}
+
+/// A quote for a plot in a ward, now.
+pub fn quote(
+    product: &Product,
+    ward: &str,
+    sum_insured: Money,
+    now: DateTime<Utc>,
+) -> Result<Quote, QuoteError> {
+    let zone = product.zone_of_ward(ward).ok_or(QuoteError::NoZone)?;
+    let season_year = season_on_sale(product, now)?;
+    let premium = premium(product, &zone.code, sum_insured)?;
+    let sale_closes_at = sale_window_of(product, season_year)?.closes_at();
+    let day_on = now
+        .checked_add_signed(TimeDelta::hours(QUOTE_HOURS))
+        .unwrap_or(now);
+    Ok(Quote {
+        zone: zone.code.clone(),
+        season_year,
+        cover: product.cover_window(season_year)?,
+        sum_insured,
+        premium,
+        expires_at: day_on.min(sale_closes_at),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::product::tests::{phase_deficit, two_zone};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_premium_is_rounded_up_to_a_whole_shilling() {
+        let product = phase_deficit(); // 28.13 % in its zone
+        let quote = quote(
+            &product,
+            "0321",
+            Money::kes(3_000).unwrap(),
+            at("2026-02-01T09:00:00Z"),
+        );
+        assert_eq!(quote.unwrap().premium, Money::kes(844).unwrap()); // 843.90
+    }
+
+    #[test]
+    fn nothing_is_sold_outside_its_ward_its_window_or_its_menu() {
+        let product = two_zone();
+        let sum = Money::kes(5_000).unwrap();
+        let open = at("2026-02-01T09:00:00Z");
+        assert_eq!(quote(&product, "9999", sum, open), Err(QuoteError::NoZone));
+        assert!(matches!(
+            quote(&product, "0321", sum, at("2026-03-02T00:00:00Z")),
+            Err(QuoteError::NotOnSale(_, _))
+        ));
+        assert_eq!(
+            quote(&product, "0321", Money::kes(4_999).unwrap(), open),
+            Err(QuoteError::SumInsured)
+        );
+    }
+
+    #[test]
+    fn the_last_minute_of_sale_is_local_time() {
+        let product = phase_deficit();
+        let sum = Money::kes(3_000).unwrap();
+        // sale 01-15..02-28 closes at local midnight, 21:00Z
+        assert!(quote(&product, "0321", sum, at("2026-02-28T20:59:59Z")).is_ok());
+        assert!(quote(&product, "0321", sum, at("2026-02-28T21:00:00Z")).is_err());
+    }
+}
