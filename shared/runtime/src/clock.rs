@@ -1,0 +1,216 @@
+//! The one place where the product learns what time it is. A clock is handed down from `main`;
+//! business rules receive instants as values and must never read one themselves.
+//! Called by every binary, the simulation and tests.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+use crate::config::Environment;
+
+/// Why a `TIME_MODE` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClockError {
+    /// Neither `system` nor `manual:<file>`.
+    #[error("TIME_MODE is `{0}`; set it to `system` or `manual:<file>`")]
+    Mode(String),
+    /// A manual clock was asked for in production.
+    #[error("TIME_MODE=manual is refused in production; set TIME_MODE=system")]
+    Production,
+    /// The file does not exist or holds no instant.
+    #[error("clock file {path} must hold one RFC 3339 instant: {reason}")]
+    File {
+        /// The file of `TIME_MODE`.
+        path: PathBuf,
+        /// What was wrong with it.
+        reason: String,
+    },
+}
+
+/// A source of instants; cloning it is cheap and all clones agree.
+///
+/// Every instant is cut to whole microseconds, the resolution of the database, so that a value
+/// read back equals the value written.
+#[derive(Debug, Clone)]
+pub enum Clock {
+    /// The machine's own time.
+    System,
+    /// One RFC 3339 instant in a file that a season driver replaces by `rename`.
+    Manual(Arc<ManualFile>),
+    /// An instant held in memory and moved by its owner: tests and simulation.
+    Held(Held),
+}
+
+/// A clock read from a file at every call, never going backwards within a process.
+#[derive(Debug)]
+pub struct ManualFile {
+    path: PathBuf,
+    last_micros: AtomicI64,
+}
+
+/// A clock in memory; clones share the instant.
+#[derive(Debug, Clone)]
+pub struct Held {
+    micros: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// Reads `TIME_MODE`: `system`, or `manual:<file>` which production refuses.
+    pub fn parse(mode: &str, environment: Environment) -> Result<Self, ClockError> {
+        if mode == "system" {
+            return Ok(Self::System);
+        }
+        let path = mode
+            .strip_prefix("manual:")
+            .filter(|path| !path.is_empty())
+            .ok_or_else(|| ClockError::Mode(mode.to_owned()))?;
+        if environment == Environment::Production {
+            return Err(ClockError::Production);
+        }
+        let path = PathBuf::from(path);
+        match read(&path) {
+            Ok(instant) => Ok(Self::Manual(Arc::new(ManualFile {
+                path,
+                last_micros: AtomicI64::new(instant.timestamp_micros()),
+            }))),
+            Err(reason) => Err(ClockError::File { path, reason }),
+        }
+    }
+
+    /// A clock that stands at `instant` until its owner moves it (see [`Clock::held_handle`]).
+    #[must_use]
+    pub fn held(instant: DateTime<Utc>) -> Self {
+        Self::Held(Held::new(instant))
+    }
+
+    /// The handle that moves a held clock; `None` for the other kinds.
+    #[must_use]
+    pub fn held_handle(&self) -> Option<Held> {
+        match self {
+            Self::Held(held) => Some(held.clone()),
+            Self::System | Self::Manual(_) => None,
+        }
+    }
+
+    /// The present instant, in whole microseconds.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        match self {
+            Self::System => system_now(),
+            Self::Manual(file) => file.now(),
+            Self::Held(held) => held.now(),
+        }
+    }
+
+    /// Whether someone other than the machine decides the time.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        !matches!(self, Self::System)
+    }
+}
+
+impl ManualFile {
+    /// The file's instant, or the last one seen when the file is unreadable or went backwards.
+    fn now(&self) -> DateTime<Utc> {
+        if let Ok(instant) = read(&self.path) {
+            self.last_micros
+                .fetch_max(instant.timestamp_micros(), Ordering::AcqRel);
+        }
+        instant_of(self.last_micros.load(Ordering::Acquire))
+    }
+}
+
+impl Held {
+    /// A handle standing at `instant`.
+    #[must_use]
+    pub fn new(instant: DateTime<Utc>) -> Self {
+        Self {
+            micros: Arc::new(AtomicI64::new(instant.timestamp_micros())),
+        }
+    }
+
+    /// The instant it stands at.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        instant_of(self.micros.load(Ordering::Acquire))
+    }
+
+    /// Moves to `instant`; an earlier one is ignored, time never goes backwards.
+    pub fn set(&self, instant: DateTime<Utc>) {
+        self.micros
+            .fetch_max(instant.timestamp_micros(), Ordering::AcqRel);
+    }
+
+    /// Moves on by `by`; a negative or absurd step is ignored.
+    pub fn advance(&self, by: TimeDelta) {
+        if let Some(next) = self.now().checked_add_signed(by) {
+            self.set(next);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn system_now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+fn read(path: &Path) -> Result<DateTime<Utc>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    DateTime::parse_from_rfc3339(text.trim())
+        .map(|instant| instant.to_utc())
+        .map_err(|error| error.to_string())
+}
+
+fn instant_of(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    #[test]
+    fn a_manual_clock_follows_its_file_and_never_goes_back() {
+        let path = std::env::temp_dir().join(format!("clock-{}", std::process::id()));
+        std::fs::write(&path, "2009-03-01T06:00:00Z\n").unwrap();
+        let mode = format!("manual:{}", path.display());
+        let clock = Clock::parse(&mode, Environment::Development).unwrap();
+        assert_eq!(clock.now(), at("2009-03-01T06:00:00Z"));
+        std::fs::write(&path, "2009-05-01T06:00:00+03:00").unwrap();
+        assert_eq!(clock.clone().now(), at("2009-05-01T03:00:00Z"));
+        std::fs::write(&path, "2008-01-01T00:00:00Z").unwrap();
+        assert_eq!(clock.now(), at("2009-05-01T03:00:00Z"));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(clock.now(), at("2009-05-01T03:00:00Z"));
+    }
+
+    #[test]
+    fn production_refuses_a_manual_clock() {
+        let refused = Clock::parse("manual:/tmp/now", Environment::Production);
+        assert!(matches!(refused, Err(ClockError::Production)));
+        assert!(matches!(
+            Clock::parse("lunar", Environment::Staging),
+            Err(ClockError::Mode(_))
+        ));
+        assert!(
+            !Clock::parse("system", Environment::Production)
+                .unwrap()
+                .is_manual()
+        );
+    }
+
+    #[test]
+    fn a_held_clock_moves_only_forward_for_all_its_clones() {
+        let clock = Clock::held(at("2026-03-01T00:00:00Z"));
+        let handle = clock.held_handle().unwrap();
+        handle.advance(TimeDelta::days(2));
+        handle.set(at("2026-03-02T00:00:00Z"));
+        assert_eq!(clock.clone().now(), at("2026-03-03T00:00:00Z"));
+    }
+}
