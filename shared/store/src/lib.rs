@@ -1,0 +1,52 @@
+//! All SQL of MicroCrop, one file a noun. Functions take a connection and never begin or commit;
+//! who calls them owns the transaction, so that state, ledger, outbox and dedupe row commit as one.
+//!
+//! Architecture invariant: no other crate speaks SQL, and this one speaks nothing else.
+
+pub mod approvals;
+pub mod audit;
+pub mod bells;
+pub mod bundles;
+pub mod capacity;
+pub mod collections;
+pub mod consumed;
+pub mod cover;
+mod decode;
+pub mod error;
+pub mod evaluations;
+pub mod facts;
+pub mod farmers;
+#[cfg(feature = "testing")]
+pub mod fixtures;
+pub mod idle;
+pub mod index_runs;
+pub mod ledger;
+pub mod legs;
+pub mod notices;
+pub mod observations;
+pub mod operators;
+pub mod outbox;
+pub mod payouts;
+pub mod pii;
+pub mod plots;
+pub mod policies;
+pub mod pool;
+pub mod products;
+pub mod provider_events;
+pub mod quotes;
+pub mod receipts;
+pub mod report;
+pub mod risks;
+pub mod scenes;
+pub mod seasons;
+pub mod sms;
+pub mod stations;
+pub mod sweeps;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod ussd;
+pub mod wards;
+
+pub use error::StoreError;
+pub use pii::Pii;
+pub use pool::{Connection, DatabaseError, MIGRATOR, Pool, Pooled, Transaction, connect};

@@ -1,0 +1,174 @@
+//! What the calendar makes due that no other file lists: closed windows, stale indices, days to
+//! fetch, scenes to look for; the lock that lets one process at a time look; and the partitions
+//! that observations will need. Never rings itself. Called by sweeps.
+
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
+use domain::id::RiskId;
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::error::StoreError;
+
+/// Key of the advisory lock of sweeps; any number that nothing else uses.
+const LOCK_KEY: i64 = 0x006d_6373_7765_6570;
+
+/// Takes the sweeps' lock until the transaction ends; `false` when another process has it.
+pub async fn try_lock(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let locked = sqlx::query_scalar!(
+        r#"-- sweeps.try_lock
+        select pg_try_advisory_xact_lock($1) as "locked!""#,
+        LOCK_KEY,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(locked)
+}
+
+/// Risks whose window has passed, or that were to be looked at again, and are not decided.
+pub async fn list_closed_risks(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RiskId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "-- sweeps.list_closed_risks
+        select id from risks where next_check_at <= $1 and state in ('open', 'deferred')
+        order by next_check_at limit $2",
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(RiskId::from).collect())
+}
+
+/// Risks with observations that their index does not count yet.
+pub async fn list_dirty_risks(
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<RiskId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "-- sweeps.list_dirty_risks
+        select id from risks where index_dirty order by id limit $1",
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(RiskId::from).collect())
+}
+
+/// Risks whose scenes are due.
+pub async fn list_scenes_due(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RiskId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "-- sweeps.list_scenes_due
+        select risk_id from scene_checks where next_check_at <= $1 order by next_check_at limit $2",
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(RiskId::from).collect())
+}
+
+/// A station's UTC day to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StationDayDue {
+    /// Id of its row.
+    pub id: Uuid,
+    /// Station.
+    pub station_id: String,
+    /// Which day.
+    pub utc_date: NaiveDate,
+}
+
+/// Days to fetch, oldest first.
+pub async fn list_station_days_due(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<StationDayDue>, StoreError> {
+    let days = sqlx::query_as!(
+        StationDayDue,
+        "-- sweeps.list_station_days_due
+        select id, station_id, utc_date from station_utc_days where next_check_at <= $1
+        order by next_check_at, utc_date, station_id limit $2",
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(days)
+}
+
+/// Policies by state.
+pub async fn count_policies(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- sweeps.count_policies
+        select state, count(*) as "policies!" from policies group by state order by state"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.state, row.policies))
+        .collect())
+}
+
+/// Makes the monthly partitions of observations from the month of `now` to `months` later; returns
+/// how many were missing. A month that the default partition already holds rows of is left there.
+pub async fn ensure_partitions(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    months: u32,
+) -> Result<usize, StoreError> {
+    let Some(this_month) = now.date_naive().with_day(1) else {
+        return Ok(0);
+    };
+    let mut made = 0;
+    for ahead in 0..=months {
+        let month = this_month.checked_add_months(Months::new(ahead));
+        let next = month.and_then(|month| month.checked_add_months(Months::new(1)));
+        if let (Some(month), Some(next)) = (month, next) {
+            made += usize::from(ensure_partition(conn, month, next).await?);
+        }
+    }
+    Ok(made)
+}
+
+async fn ensure_partition(
+    conn: &mut PgConnection,
+    month: NaiveDate,
+    next: NaiveDate,
+) -> Result<bool, StoreError> {
+    let name = format!("observations_{}", month.format("%Y_%m"));
+    let from = month.and_time(NaiveTime::MIN).and_utc();
+    let until = next.and_time(NaiveTime::MIN).and_utc();
+    let missing = sqlx::query_scalar!(
+        r#"-- sweeps.is_partition_missing
+        select to_regclass($1) is null and not exists (
+            select 1 from observations_default where observed_at >= $2 and observed_at < $3
+        ) as "missing!""#,
+        name,
+        from,
+        until,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if missing {
+        // names and bounds are made of dates alone
+        let statement = format!(
+            "create table if not exists {name} partition of observations \
+             for values from ('{}') to ('{}')",
+            from.to_rfc3339(),
+            until.to_rfc3339(),
+        );
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(conn)
+            .await?;
+    }
+    Ok(missing)
+}

@@ -1,0 +1,71 @@
+//! Databases for whole-system tests that need more than one per test: made empty, migrated, and
+//! dropped again. Must never touch a database it did not make. Compiled for tests only.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::error::StoreError;
+use crate::pool::{Pool, connect, migrate};
+
+/// A database of its own; [`Scratch::discard`] drops it.
+#[derive(Debug)]
+pub struct Scratch {
+    /// Connections to it.
+    pub pool: Pool,
+    /// Its address.
+    pub url: String,
+    server_url: String,
+    name: String,
+}
+
+impl Scratch {
+    /// Creates and migrates a database called `name` on the server of `server_url`, replacing one
+    /// of that name that an interrupted run left.
+    pub async fn create(server_url: &str, name: &str) -> Result<Self, StoreError> {
+        let mut server = PgConnection::connect(server_url).await?;
+        run(
+            &mut server,
+            format!("drop database if exists \"{name}\" with (force)"),
+        )
+        .await?;
+        run(&mut server, format!("create database \"{name}\"")).await?;
+        let url = match server_url.rsplit_once('/') {
+            Some((server, _)) => format!("{server}/{name}"),
+            None => server_url.to_owned(),
+        };
+        let pool = connect(&url, 0, 5).await?;
+        migrate(&pool)
+            .await
+            .map_err(|error| StoreError::Other(sqlx::Error::Migrate(Box::new(error))))?;
+        Ok(Self {
+            pool,
+            url,
+            server_url: server_url.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+
+    /// A pool that answers every question with "unavailable", as when the server is gone.
+    pub async fn unavailable(&self) -> Result<Pool, StoreError> {
+        let pool = connect(&self.url, 0, 1).await?;
+        pool.close().await;
+        Ok(pool)
+    }
+
+    /// Drops the database.
+    pub async fn discard(self) -> Result<(), StoreError> {
+        self.pool.close().await;
+        let mut server = PgConnection::connect(&self.server_url).await?;
+        run(
+            &mut server,
+            format!("drop database if exists \"{}\" with (force)", self.name),
+        )
+        .await
+    }
+}
+
+async fn run(conn: &mut PgConnection, statement: String) -> Result<(), StoreError> {
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,514 @@
+//! Weather's rows against a real database: stations frozen once, days fetched once, samples
+//! immutable, days and runs unique by what they say, nothing changed under a decided risk.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "rows of other modules are made straight in SQL"
+)]
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use domain::evidence::{CellDay, StationDay};
+use domain::id::{IndexRunId, ProductVersionId, RiskId};
+use domain::index::PhaseSum;
+use domain::measure::RainUm;
+use domain::product::Product;
+use sqlx::PgPool;
+use store::index_runs::{self, NewRun};
+use store::observations::{self, Fetch, FetchState, Reading, UtcDay};
+use store::stations::{self, Candidate};
+use store::{Connection, StoreError, products, risks, scenes};
+use uuid::Uuid;
+
+const CELL: &str = "877a5c541ffffff";
+const PRODUCT: &str = include_str!("../../../products/KE-MZ-PD-LR.toml");
+
+fn now() -> DateTime<Utc> {
+    "2026-02-01T09:00:00Z".parse().unwrap()
+}
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn risk_id() -> RiskId {
+    RiskId::from_parts(1, [1; 10])
+}
+
+/// An open risk of March to May 2026.
+async fn a_risk(conn: &mut Connection) -> RiskId {
+    let version = ProductVersionId::from_parts(1, [1; 10]);
+    let product = Product::from_toml(PRODUCT).unwrap();
+    products::publish(conn, now(), version, &product)
+        .await
+        .unwrap();
+    sqlx::query(
+        "insert into risks (id, product_version_id, zone, risk_cell, season_year, window_start,
+             window_end, window_closes_at, state, created_at)
+         values ($1, $2, 'marsabit', $3, 2026, '2026-03-01', '2026-06-01',
+             '2026-05-31T21:00:00Z', 'open', $4)",
+    )
+    .bind(risk_id().uuid())
+    .bind(version.uuid())
+    .bind(CELL)
+    .bind(now())
+    .execute(conn)
+    .await
+    .unwrap();
+    risk_id()
+}
+
+async fn decide(conn: &mut Connection) {
+    sqlx::query("update risks set state = 'evaluated' where id = $1")
+        .bind(risk_id().uuid())
+        .execute(conn)
+        .await
+        .unwrap();
+}
+
+fn candidate(id: &str, distance_m: i32) -> Candidate {
+    Candidate {
+        id: id.to_owned(),
+        name: format!("Calm {id}"),
+        cell: CELL.parse().unwrap(),
+        lat_e6: 2_394_060,
+        lon_e6: 37_952_321,
+        elevation_dm: (id != "b").then_some(13_450),
+        distance_m,
+        elevation_gap_dm: (id != "b").then_some(0),
+        data_quality_e4: Some(9_500),
+        location_quality_e4: Some(10_000),
+    }
+}
+
+/// A risk observed by `a` and confirmed by `b`.
+async fn an_observed_risk(conn: &mut Connection) -> RiskId {
+    let risk = a_risk(conn).await;
+    let both = [candidate("a", 300), candidate("b", 500)];
+    stations::record_candidates(conn, now(), risk, &both)
+        .await
+        .unwrap();
+    let ranked = [("a".to_owned(), 1), ("b".to_owned(), 2)];
+    assert_eq!(stations::rank(conn, risk, &ranked).await.unwrap(), 2);
+    risks::mark_frozen(conn, now(), risk).await.unwrap();
+    risk
+}
+
+/// The fifth of March at station `a`, due.
+async fn a_day(conn: &mut Connection) -> UtcDay {
+    let id = Uuid::from_u128(5);
+    let day = [(id, date("2026-03-05"), at("2026-03-06T02:00:00Z"))];
+    observations::plan_days(conn, "a", &day).await.unwrap();
+    observations::find_day(conn, id).await.unwrap().unwrap()
+}
+
+fn is_stale<T: std::fmt::Debug>(result: Result<T, StoreError>) -> bool {
+    matches!(result, Err(StoreError::Stale { .. }))
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn stations_are_chosen_once_and_stay_as_they_were_chosen(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = an_observed_risk(&mut conn).await;
+    assert!(is_stale(risks::mark_frozen(&mut conn, now(), risk).await));
+    let mut moved = candidate("a", 9_000);
+    moved.data_quality_e4 = Some(1);
+    let newcomer = candidate("c", 100);
+    stations::record_candidates(&mut conn, now(), risk, &[newcomer, moved])
+        .await
+        .unwrap();
+    let again = stations::rank(&mut conn, risk, &[("a".to_owned(), 5)])
+        .await
+        .unwrap();
+    assert_eq!(again, 0);
+    let listed = stations::list_candidates(&mut conn, risk).await.unwrap();
+    assert_eq!(
+        listed[1],
+        candidate("a", 300),
+        "what was frozen did not move"
+    );
+    assert_eq!(
+        listed[2],
+        candidate("b", 500),
+        "what is not known stays not known"
+    );
+    let window = risks::find(&mut conn, risk).await.unwrap().unwrap().window;
+    let frozen = stations::list_frozen(&mut conn, risk, window)
+        .await
+        .unwrap();
+    let ranks: Vec<_> = frozen
+        .iter()
+        .map(|s| (s.id.as_str(), s.rank, s.distance_m))
+        .collect();
+    assert_eq!(ranks, [("a", 1, 300), ("b", 2, 500)]);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_day_is_planned_once_and_each_fetch_of_it_recorded_once(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    an_observed_risk(&mut conn).await;
+    let day = a_day(&mut conn).await;
+    assert_eq!((day.state, day.attempts), (FetchState::Due, 0));
+    let other_id = [(Uuid::from_u128(6), day.utc_date, now())];
+    assert_eq!(
+        observations::plan_days(&mut conn, "a", &other_id)
+            .await
+            .unwrap(),
+        0
+    );
+    assert!(
+        observations::has_more_due(&mut conn, at("2026-03-06T02:00:00Z"), "a")
+            .await
+            .unwrap()
+    );
+
+    let unscored = Fetch {
+        state: FetchState::Due,
+        next_check_at: Some(at("2026-03-07T02:00:00Z")),
+        reply_sha256: Some("ab"),
+        data_quality_e4: None,
+        location_quality_e4: Some(10_000),
+    };
+    observations::record_fetch(&mut conn, now(), &day, &unscored)
+        .await
+        .unwrap();
+    let twin = observations::record_fetch(&mut conn, now(), &day, &unscored).await;
+    assert!(is_stale(twin), "the same fetch is not recorded twice");
+    assert!(
+        !observations::has_more_due(&mut conn, at("2026-03-06T02:00:00Z"), "a")
+            .await
+            .unwrap()
+    );
+
+    let day = observations::find_day(&mut conn, day.id)
+        .await
+        .unwrap()
+        .unwrap();
+    let scored = Fetch {
+        state: FetchState::Recorded,
+        next_check_at: None,
+        reply_sha256: None,
+        data_quality_e4: Some(9_600),
+        location_quality_e4: None,
+    };
+    let stations = ["a".to_owned(), "b".to_owned()];
+    let (first, last) = (date("2026-03-05"), date("2026-03-05"));
+    let open = observations::count_unsettled(&mut conn, &stations, first, last)
+        .await
+        .unwrap();
+    observations::record_fetch(&mut conn, now(), &day, &scored)
+        .await
+        .unwrap();
+    let shut = observations::count_unsettled(&mut conn, &stations, first, last)
+        .await
+        .unwrap();
+    assert_eq!((open, shut), ((1, 1), (0, 1)));
+    let fetched = observations::list_fetched(&mut conn, "a", first, last)
+        .await
+        .unwrap()
+        .remove(0);
+    assert!(fetched.is_settled);
+    assert_eq!(
+        fetched.reply_sha256.as_deref(),
+        Some("ab"),
+        "what a fetch did not say stays"
+    );
+    let quality = (fetched.data_quality_e4, fetched.location_quality_e4);
+    assert_eq!(quality, (Some(9_600), Some(10_000)));
+    let day = observations::find_day(&mut conn, day.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(is_stale(
+        observations::record_fetch(&mut conn, now(), &day, &scored).await
+    ));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_reply_adds_a_revision_only_where_it_says_something_else(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    an_observed_risk(&mut conn).await;
+    let day = a_day(&mut conn).await;
+    let reading = |minutes: i64, counter: Option<i32>, fault: Option<&str>| Reading {
+        at: at("2026-03-05T12:00:00Z") + TimeDelta::minutes(minutes),
+        counter: counter.map(RainUm),
+        fault: fault.map(str::to_owned),
+    };
+    let first = [
+        reading(0, Some(1_000), None),
+        reading(15, None, Some("implausible")),
+        reading(30, Some(3_000), None),
+    ];
+    let store = |raw: &'static [u8], sha: &'static str, n: u128| (raw, sha, Uuid::from_u128(n));
+    let (raw, sha, id) = store(b"one", "11", 1);
+    let one = observations::store_reply(&mut conn, now(), id, &day, raw, sha)
+        .await
+        .unwrap();
+    assert_eq!(one, Some(1));
+    assert_eq!(
+        observations::insert_batch(&mut conn, &day, 1, &first)
+            .await
+            .unwrap(),
+        3
+    );
+    let again =
+        observations::store_reply(&mut conn, now(), Uuid::from_u128(2), &day, raw, sha).await;
+    assert_eq!(again.unwrap(), None, "the same bytes are no revision");
+
+    let (raw, sha, id) = store(b"two", "22", 3);
+    let two = observations::store_reply(&mut conn, now(), id, &day, raw, sha)
+        .await
+        .unwrap();
+    assert_eq!(two, Some(2));
+    let mut second = first.to_vec();
+    second[1] = reading(15, Some(2_000), None);
+    second.push(reading(45, Some(4_000), None));
+    assert_eq!(
+        observations::insert_batch(&mut conn, &day, 2, &second)
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        observations::insert_batch(&mut conn, &day, 2, &second)
+            .await
+            .unwrap(),
+        0
+    );
+    let (from, until) = (at("2026-03-05T00:00:00Z"), at("2026-03-06T00:00:00Z"));
+    let newest = observations::list_between(&mut conn, "a", from, until)
+        .await
+        .unwrap();
+    assert_eq!(newest, second);
+
+    let changed = sqlx::query("update observations set counter_um = 0")
+        .execute(&mut *conn)
+        .await;
+    assert!(changed.unwrap_err().to_string().contains("never changed"));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_neighbours_of_a_day_are_readings_that_hold_a_number(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    an_observed_risk(&mut conn).await;
+    let day = a_day(&mut conn).await;
+    let readings: Vec<Reading> = [
+        ("2026-03-01T20:00:00Z", Some(1)),
+        ("2026-03-04T23:45:00Z", None),
+        ("2026-03-06T00:00:00Z", Some(2)),
+    ]
+    .map(|(instant, um)| Reading {
+        at: at(instant),
+        counter: um.map(RainUm),
+        fault: um.is_none().then(|| "implausible".to_owned()),
+    })
+    .to_vec();
+    observations::insert_batch(&mut conn, &day, 1, &readings)
+        .await
+        .unwrap();
+    let (begins, ends) = (at("2026-03-05T00:00:00Z"), at("2026-03-06T00:00:00Z"));
+    let found = observations::find_neighbours(&mut conn, "a", begins, ends)
+        .await
+        .unwrap();
+    assert_eq!(found, (Some(readings[0].at), Some(readings[2].at)));
+    let none = observations::find_neighbours(&mut conn, "b", begins, ends)
+        .await
+        .unwrap();
+    assert_eq!(none, (None, None));
+}
+
+fn station_day(rain_um: Option<i32>) -> StationDay {
+    StationDay {
+        day: date("2026-03-05"),
+        rain_um: rain_um.map(RainUm),
+        samples: 97,
+        resets: 1,
+        flags: vec!["gap".to_owned(), "reset".to_owned()],
+        replies: vec!["ab".repeat(32)],
+    }
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_local_day_changes_until_a_risk_that_rests_on_it_is_decided(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = an_observed_risk(&mut conn).await;
+    let write = |rain_um| [station_day(rain_um)];
+    for (rain_um, changed) in [(None, 1), (None, 0), (Some(4_500), 1), (Some(4_500), 0)] {
+        let days = write(rain_um);
+        let written = observations::upsert_station_days(&mut conn, now(), "a", &days).await;
+        assert_eq!(written.unwrap(), changed, "{rain_um:?}");
+    }
+    decide(&mut conn).await;
+    let late = observations::upsert_station_days(&mut conn, now(), "a", &write(Some(9_999))).await;
+    assert_eq!(late.unwrap(), 0, "its evidence is published");
+    let mut outside = station_day(Some(7));
+    outside.day = date("2026-06-01");
+    let elsewhere = observations::upsert_station_days(&mut conn, now(), "a", &[outside]).await;
+    assert_eq!(
+        elsewhere.unwrap(),
+        1,
+        "the day after the window rests on nothing"
+    );
+    let window = risks::find(&mut conn, risk).await.unwrap().unwrap().window;
+    let frozen = stations::list_frozen(&mut conn, risk, window)
+        .await
+        .unwrap();
+    assert_eq!(frozen[0].days, [station_day(Some(4_500))]);
+    assert_eq!(frozen[1].days, []);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_risk_becomes_stale_once_and_only_by_its_own_days_and_stations(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = an_observed_risk(&mut conn).await;
+    let newcomer = [candidate("c", 900)];
+    stations::record_candidates(&mut conn, now(), risk, &newcomer)
+        .await
+        .unwrap();
+    for (station, first, last) in [
+        ("a", "2026-02-27", "2026-02-28"),
+        ("a", "2026-06-01", "2026-06-02"),
+        ("c", "2026-03-05", "2026-03-06"),
+    ] {
+        let marked = risks::mark_dirty(&mut conn, station, date(first), date(last)).await;
+        assert_eq!(marked.unwrap(), [], "{station} {first}");
+    }
+    let (first, last) = (date("2026-02-28"), date("2026-03-01"));
+    assert_eq!(
+        risks::mark_dirty(&mut conn, "b", first, last)
+            .await
+            .unwrap(),
+        [risk]
+    );
+    assert_eq!(
+        risks::mark_dirty(&mut conn, "a", first, last)
+            .await
+            .unwrap(),
+        [],
+        "it is already"
+    );
+    assert!(
+        risks::find(&mut conn, risk)
+            .await
+            .unwrap()
+            .unwrap()
+            .index_dirty
+    );
+    risks::mark_clean(&mut conn, risk).await.unwrap();
+    decide(&mut conn).await;
+    assert_eq!(
+        risks::mark_dirty(&mut conn, "a", first, last)
+            .await
+            .unwrap(),
+        []
+    );
+    assert!(!risks::find(&mut conn, risk).await.unwrap().unwrap().is_open);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = an_observed_risk(&mut conn).await;
+    let phases = [PhaseSum {
+        phase: "season".to_owned(),
+        rain_um: 162_120,
+        missing_days: 0,
+    }];
+    let run = |n: u8, hash: &'static str| NewRun {
+        id: IndexRunId::from_parts(1, [n; 10]),
+        risk_id: risk,
+        as_of_day: date("2026-05-31"),
+        phases: &phases,
+        stations: 2,
+        missing_days: 0,
+        confidence: 98,
+        is_final: true,
+        manifest_hash: hash,
+        engine_version: "engine",
+    };
+    let (first, is_new) = index_runs::record(&mut conn, now(), &run(1, "aa"))
+        .await
+        .unwrap();
+    assert!(is_new);
+    let repeated = index_runs::record(&mut conn, now(), &run(2, "aa"))
+        .await
+        .unwrap();
+    assert_eq!(repeated, (first, false));
+    assert!(risks::set_final(&mut conn, risk, first).await.unwrap());
+    assert!(
+        !risks::set_final(&mut conn, risk, first).await.unwrap(),
+        "its bell rings once"
+    );
+    let (later, _) = index_runs::record(&mut conn, now(), &run(3, "bb"))
+        .await
+        .unwrap();
+    decide(&mut conn).await;
+    assert!(
+        !risks::set_final(&mut conn, risk, later).await.unwrap(),
+        "it is decided"
+    );
+    let settled = risks::find(&mut conn, risk)
+        .await
+        .unwrap()
+        .unwrap()
+        .final_index_run_id;
+    assert_eq!(settled, Some(first));
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn cell_days_are_written_where_they_changed(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = a_risk(&mut conn).await;
+    let day = |text: &str, rain_um: Option<i32>, source: &str| CellDay {
+        day: date(text),
+        rain_um: rain_um.map(RainUm),
+        source: source.to_owned(),
+    };
+    let mut days = [
+        day("2026-03-01", Some(0), "primary"),
+        day("2026-03-02", None, "missing"),
+    ];
+    assert_eq!(
+        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
+            .await
+            .unwrap(),
+        2
+    );
+    assert_eq!(
+        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
+            .await
+            .unwrap(),
+        0
+    );
+    days[1] = day("2026-03-02", Some(700), "second");
+    assert_eq!(
+        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
+            .await
+            .unwrap(),
+        1
+    );
+    let window = risks::find(&mut conn, risk).await.unwrap().unwrap().window;
+    let inputs = store::bundles::load_inputs(&mut conn, risk, window)
+        .await
+        .unwrap();
+    assert_eq!(inputs.days, days);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn an_absent_source_of_scenes_is_recorded_once(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = a_risk(&mut conn).await;
+    assert!(
+        scenes::record_unconfigured(&mut conn, now(), risk)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !scenes::record_unconfigured(&mut conn, now(), risk)
+            .await
+            .unwrap()
+    );
+}
