@@ -1,0 +1,9 @@
+//! The sky over the pretend world: how much it rains where, on each local day, and which stations
+//! stand there. Follows from seed, scenario or replayed file alone; never from what was asked
+//! before. The wire shapes around it are `weatherxm`'s.
+
+pub mod replay;
+mod scenario;
+pub(crate) mod sky;
+pub(crate) mod station;
+pub(crate) mod wards;
