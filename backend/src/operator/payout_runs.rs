@@ -1,0 +1,177 @@
+//! Releasing an evaluation's payouts: one operator proposes, another confirms, and only then does
+//! money move. The same person twice is refused, here and by two constraints in SQL.
+//! Called by operators.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use domain::event::{Envelope, Event};
+use domain::id::EvaluationId;
+use runtime::ids::Ids;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::approvals::{self, Approval, ApprovalStep};
+use store::evaluations::{self, EvaluationState};
+use store::{Connection, StoreError, outbox, payouts};
+
+use super::{Reason, audited};
+use crate::App;
+use crate::auth::Operator;
+use crate::error::ApiError;
+
+/// Runs shown at once, oldest first.
+const RUNS_MAX: i64 = 100;
+/// Payouts released by the confirming request itself; the damage worker releases the rest.
+const RELEASED_MAX: i64 = 500;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    state: Option<String>,
+}
+
+pub(super) async fn list(
+    _: Operator,
+    State(app): State<App>,
+    Query(filter): Query<Filter>,
+) -> Result<Json<Value>, ApiError> {
+    let text = filter.state.as_deref().unwrap_or("held");
+    let state = EvaluationState::parse(text)
+        .ok_or_else(|| ApiError::refused("unknown_state", "state must be held or approved"))?;
+    let mut conn = app.acquire().await?;
+    let mut runs = Vec::new();
+    for run in approvals::list_runs(&mut conn, state, RUNS_MAX).await? {
+        let given = approvals::list(&mut conn, run.id).await?;
+        runs.push(json!({
+            "evaluation": run.id.to_string(),
+            "state": run.state,
+            "product": run.product,
+            "season": run.season,
+            "cell": run.cell,
+            "policies": run.policies,
+            "payouts": run.payouts,
+            "total_minor": run.total.minor,
+            "currency": run.total.currency.code(),
+            "payout": run.share.to_string(),
+            "confidence": run.confidence,
+            "holds": run.holds,
+            "evaluated_at": run.evaluated_at,
+            "approvals": given.iter().map(shown).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(Json(json!({ "runs": runs })))
+}
+
+fn shown(approval: &Approval) -> Value {
+    json!({
+        "step": approval.step,
+        "operator": approval.operator,
+        "at": approval.approved_at,
+    })
+}
+
+pub(super) async fn approve(
+    operator: Operator,
+    State(app): State<App>,
+    Path(evaluation): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    operator.require_act()?;
+    let reason = Reason::read(&body)?;
+    let unknown = || {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_evaluation",
+            "no such evaluation; list those that wait with GET /api/v1/payout-runs?state=held",
+        )
+    };
+    let id: EvaluationId = evaluation.parse().map_err(|_| unknown())?;
+    let now = app.clock.now();
+    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
+    let locked = evaluations::lock(&mut tx, id).await?.ok_or_else(unknown)?;
+    let given = approvals::list(&mut tx, id).await?;
+    let mine = given
+        .iter()
+        .any(|approval| approval.operator_id == operator.id);
+    let (step, state, released) = match (locked.state, given.as_slice()) {
+        (EvaluationState::Approved, []) => {
+            let detail = "it needed no approval: its payouts were released when it was decided";
+            return Err(ApiError::conflict("not_held", detail));
+        }
+        (EvaluationState::Approved, _) if mine => {
+            return Ok(Json(json!({
+                "evaluation": id.to_string(), "state": "approved", "released": 0,
+            })));
+        }
+        (EvaluationState::Approved, _) => {
+            let detail = "two operators have approved it already";
+            return Err(ApiError::conflict("already_approved", detail));
+        }
+        (EvaluationState::Held, []) => {
+            approvals::add(&mut tx, now, id, ApprovalStep::Made, operator.id, &reason).await?;
+            (ApprovalStep::Made, "made", 0)
+        }
+        (EvaluationState::Held, _) if mine => {
+            let detail = "you proposed this release; another operator must confirm it";
+            return Err(ApiError::conflict("maker_cannot_check", detail));
+        }
+        (EvaluationState::Held, _) => {
+            approvals::add(
+                &mut tx,
+                now,
+                id,
+                ApprovalStep::Checked,
+                operator.id,
+                &reason,
+            )
+            .await?;
+            approvals::release(&mut tx, now, id).await?;
+            (
+                ApprovalStep::Checked,
+                "approved",
+                release(&mut tx, now, &app.ids, id).await?,
+            )
+        }
+    };
+    let action = format!("payout_run.{}", step.as_str());
+    let details = json!({ "reason": reason, "released": released });
+    audited(
+        &mut tx,
+        now,
+        &app.ids,
+        &operator,
+        (&action, &id.to_string(), details),
+    )
+    .await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Json(
+        json!({ "evaluation": id.to_string(), "state": state, "released": released }),
+    ))
+}
+
+/// Releases the first payouts and rings for each; the rest are the damage worker's.
+async fn release(
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    ids: &Ids,
+    id: EvaluationId,
+) -> Result<usize, StoreError> {
+    let released = payouts::release_batch(conn, now, id, RELEASED_MAX).await?;
+    let count = released.len();
+    let mut events: Vec<Event> = released
+        .into_iter()
+        .map(|payout_id| Event::PayoutApproved { payout_id })
+        .collect();
+    events.push(Event::EvaluationRecorded { evaluation_id: id });
+    for event in events {
+        let envelope = Envelope {
+            id: ids.mint(now),
+            event,
+            traceparent: None,
+        };
+        outbox::push(conn, now, &envelope, now).await?;
+    }
+    Ok(count)
+}

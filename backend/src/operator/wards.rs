@@ -1,0 +1,97 @@
+//! A ward's own point, once somebody knows it: plots added from now on lie in its cell. Plots and
+//! policies that exist keep the cell they were sold with.
+//! Called by operators and, for replays with a points file, by the season driver.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use domain::cell::PlotCell;
+use h3o::{LatLng, Resolution};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use store::{StoreError, wards};
+
+use super::audited;
+use crate::App;
+use crate::auth::Operator;
+use crate::error::ApiError;
+
+/// Kenya lies within these degrees (with the lakes and the sea shore); a point outside them is
+/// most often latitude and longitude exchanged.
+const LATITUDES: std::ops::RangeInclusive<f64> = -5.0..=5.7;
+const LONGITUDES: std::ops::RangeInclusive<f64> = 33.5..=42.1;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Point {
+    lat: f64,
+    lon: f64,
+}
+
+pub(super) async fn refine(
+    operator: Operator,
+    State(app): State<App>,
+    Path(code): Path<String>,
+    body: Bytes,
+) -> Result<Json<Value>, ApiError> {
+    operator.require_act()?;
+    let point: Point = serde_json::from_slice(&body)
+        .map_err(|_| ApiError::malformed("send {\"lat\": -1.28, \"lon\": 36.82}, in degrees"))?;
+    let cell = cell_of(&point)?;
+    let now = app.clock.now();
+    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
+    if wards::find(&mut tx, &code).await?.is_none() {
+        let detail = "no ward has this code; codes are four digits, 0001 to 1450";
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_ward", detail));
+    }
+    wards::refine(&mut tx, now, &code, cell).await?;
+    let details = json!({ "plot_cell": cell.to_string() });
+    audited(
+        &mut tx,
+        now,
+        &app.ids,
+        &operator,
+        ("ward.refined", &code, details),
+    )
+    .await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Json(json!({
+        "code": code,
+        "plot_cell": cell.to_string(),
+        "risk_cell": cell.risk_cell().to_string(),
+        "precision": "ward",
+    })))
+}
+
+fn cell_of(point: &Point) -> Result<PlotCell, ApiError> {
+    let outside = || {
+        let rule = "the point must lie in Kenya: lat -5.0 to 5.7, lon 33.5 to 42.1";
+        ApiError::refused("point_outside_kenya", rule)
+    };
+    if !LATITUDES.contains(&point.lat) || !LONGITUDES.contains(&point.lon) {
+        return Err(outside());
+    }
+    let place = LatLng::new(point.lat, point.lon).map_err(|_| outside())?;
+    PlotCell::new(place.to_cell(Resolution::Eight)).map_err(ApiError::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_becomes_its_cell_and_exchanged_coordinates_are_refused() {
+        // Kitui, domain notes of the H3 grid
+        let cell = cell_of(&Point {
+            lat: -1.366_67,
+            lon: 38.016_67,
+        })
+        .unwrap();
+        assert_eq!(cell.index().resolution(), Resolution::Eight);
+        for (lat, lon) in [(38.0, -1.3), (f64::NAN, 38.0), (0.0, 0.0)] {
+            let refused = cell_of(&Point { lat, lon }).unwrap_err();
+            assert_eq!(refused.code, "point_outside_kenya");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The farmer's phone: Africa's Talking's USSD callback over the pure conversation in
+//! `domain::ussd`. Answers 200 with `CON `/`END ` whatever happens.
+//!
+//! Must never call a provider inside a hop, never limit by address, never log what was typed.
+//! Its routes are listed in `crate::routes`; its state is held by the app.
+
+mod catalogue;
+mod handler;
+mod intents;
+mod limits;
+mod needs;
+mod pins;
+mod session;
+
+use crate::config::Config;
+use crate::routes::{Auth, Limit, Route};
+
+/// What the channel holds besides what every handler shares.
+pub(crate) struct Channel {
+    shelf: catalogue::Shelf,
+    pins: pins::Pins,
+    phones: limits::Phones,
+}
+
+impl Channel {
+    /// With an empty shelf, filled at the first hop.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            shelf: catalogue::Shelf::default(),
+            pins: pins::Pins::new(&config.pin_pepper),
+            phones: limits::Phones::new(&config.ceilings),
+        }
+    }
+}
+
+/// The channel's routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::post(
+            "/api/ussd",
+            Auth::Public,
+            Limit::Ussd,
+            handler::without_token,
+        ),
+        Route::post(
+            "/api/ussd/{token}",
+            Auth::PathToken,
+            Limit::Ussd,
+            handler::with_token,
+        ),
+    ]
+}
