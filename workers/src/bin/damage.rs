@@ -1,0 +1,10 @@
+//! Decides closed seasons and plans payouts: see `workers::damage`.
+//! Holds nothing but its name; `workers::role` is the life of the process.
+
+use std::process::ExitCode;
+
+use workers::role::{Process, run};
+
+fn main() -> ExitCode {
+    run(Process::Damage)
+}

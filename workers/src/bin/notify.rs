@@ -1,0 +1,10 @@
+//! Sends texts: see `workers::notify`.
+//! Holds nothing but its name; `workers::role` is the life of the process.
+
+use std::process::ExitCode;
+
+use workers::role::{Process, run};
+
+fn main() -> ExitCode {
+    run(Process::Notify)
+}

@@ -1,0 +1,10 @@
+//! Rings bells and looks at the calendar: see `workers::relay`.
+//! Holds nothing but its name; `workers::role` is the life of the process.
+
+use std::process::ExitCode;
+
+use workers::role::{Process, run};
+
+fn main() -> ExitCode {
+    run(Process::Relay)
+}

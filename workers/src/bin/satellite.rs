@@ -1,0 +1,10 @@
+//! Fetches satellite scenes: see `workers::satellite`.
+//! Holds nothing but its name; `workers::role` is the life of the process.
+
+use std::process::ExitCode;
+
+use workers::role::{Process, run};
+
+fn main() -> ExitCode {
+    run(Process::Satellite)
+}

@@ -1,0 +1,457 @@
+//! Observes the weather: which stations stand around a risk when its first policy begins, and one
+//! UTC day of one station at a time. A reply is stored as it came before anything is made of it; a
+//! reading that no gauge can give is kept as a fault and never as rain. Must never judge rain and
+//! never choose stations: the data-processor does. Heard on policy.activated and weather.due.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use domain::cell::RiskCell;
+use domain::event::{Envelope, Event};
+use domain::id::RiskId;
+use domain::money::BasisPoints;
+use h3o::{LatLng, Resolution};
+use providers::ProviderError;
+use providers::weatherxm::{self, DayHistory, Fetched, Health, Observation, Station};
+use runtime::broker::Message;
+use runtime::telemetry::continue_trace;
+use runtime::topology::Role;
+use store::observations::{self, Fetch, FetchState, Reading, UtcDay};
+use store::stations::{self, Candidate};
+use store::{Connection, StoreError, outbox, risks};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::consumer::{Handler, Outcome, decode, first_time};
+use crate::role::Context;
+
+/// How far from the centre of a cell a station may stand to be a candidate.
+const RADIUS_M: u32 = 15_000;
+/// Wait after a failed fetch.
+const FETCH_AGAIN: TimeDelta = TimeDelta::minutes(15);
+/// Wait for a day's quality, published once a day.
+const ASK_AGAIN: TimeDelta = TimeDelta::days(1);
+/// Days after which a day is taken without its quality, or as absent: the provider says that a
+/// day's quality comes on the next, and late ones are tried up to the third.
+const GIVE_UP_DAYS: u64 = 3;
+/// How far ahead of our clock a station's may be.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+/// The weather role.
+#[derive(Debug, Clone)]
+pub struct Weather {
+    context: Context,
+    provider: weatherxm::Client,
+}
+
+/// What a fetch of a day came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It is not due, or not known.
+    Nothing,
+    /// It is recorded for good.
+    Recorded,
+    /// Its samples are recorded; its quality is still to come.
+    Unscored,
+    /// The provider has no such day and will have none.
+    Absent,
+    /// It is fetched again later.
+    Postponed,
+}
+
+/// The weather role over its settings.
+#[must_use]
+pub fn build(context: &Context) -> Weather {
+    let settings = &context.settings.weatherxm;
+    let key = providers::Secret::new(settings.weatherxm_api_key.expose());
+    let config = weatherxm::Config::new(&settings.weatherxm_api_url, key);
+    let provider = weatherxm::Client::new(context.http.clone(), config);
+    Weather {
+        context: context.clone(),
+        provider,
+    }
+}
+
+impl Handler for Weather {
+    const ROLE: Role = Role::Weather;
+
+    async fn handle(&self, message: &Message) -> Outcome {
+        self.hear(message).await.into()
+    }
+}
+
+impl Weather {
+    async fn hear(&self, message: &Message) -> Result<(), Outcome> {
+        match decode(message)? {
+            Event::PolicyActivated { risk_id, .. } => {
+                self.survey(risk_id, Some(message)).await.map(drop)
+            }
+            Event::WeatherDue { station_day_id, .. } => {
+                self.fetch(station_day_id, Some(message)).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records the stations around a risk unless they are known; says how many were recorded.
+    pub async fn survey(
+        &self,
+        risk_id: RiskId,
+        message: Option<&Message>,
+    ) -> Result<Option<usize>, Outcome> {
+        let Some(cell) = self.unsurveyed(risk_id).await? else {
+            return Ok(None);
+        };
+        let candidates = self.candidates(cell).await?;
+        let now = self.context.clock.now();
+        let mut tx = self.context.pool.begin().await.map_err(StoreError::from)?;
+        if let Some(message) = message
+            && !first_time(&mut tx, &self.context, Role::Weather, message).await?
+        {
+            return Ok(None);
+        }
+        let risk = risks::lock(&mut tx, risk_id).await?;
+        if risk.is_none_or(|risk| risk.stations_frozen_at.is_some()) {
+            return Ok(None);
+        }
+        stations::record_candidates(&mut tx, now, risk_id, &candidates).await?;
+        self.ring(&mut tx, Event::StationsRecorded { risk_id }, message)
+            .await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(Some(candidates.len()))
+    }
+
+    /// The cell of a risk whose surroundings nobody has looked at.
+    async fn unsurveyed(&self, risk_id: RiskId) -> Result<Option<RiskCell>, Outcome> {
+        let mut conn = self
+            .context
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::from)?;
+        let Some(risk) = risks::find(&mut conn, risk_id).await? else {
+            return Ok(None);
+        };
+        let is_known = risk.stations_frozen_at.is_some()
+            || !stations::list_candidates(&mut conn, risk_id)
+                .await?
+                .is_empty();
+        Ok((!is_known).then_some(risk.cell))
+    }
+
+    /// The stations of a cell and around its centre, with their quality.
+    async fn candidates(&self, cell: RiskCell) -> Result<Vec<Candidate>, Outcome> {
+        let centre = LatLng::from(cell.index());
+        let (lat, lon) = (udeg(centre.lat())?, udeg(centre.lng())?);
+        let own = self.timed("cell", self.provider.cell_stations(cell)).await;
+        let near = self
+            .timed("near", self.provider.stations_near(lat, lon, RADIUS_M))
+            .await;
+        let mut found: BTreeMap<String, Station> = BTreeMap::new();
+        for listed in [own, near] {
+            for station in known(listed)?.unwrap_or_default() {
+                found.entry(station.id.clone()).or_insert(station);
+            }
+        }
+        let mut candidates = Vec::with_capacity(found.len());
+        for station in found.into_values() {
+            let health = known(
+                self.timed("health", self.provider.health(&station.id))
+                    .await,
+            )?;
+            candidates.extend(candidate(centre, station, health.as_ref()));
+        }
+        candidates.sort_by(|a, b| (a.distance_m, &a.id).cmp(&(b.distance_m, &b.id)));
+        let ground = candidates
+            .iter()
+            .find_map(|candidate| candidate.elevation_dm);
+        for candidate in &mut candidates {
+            candidate.elevation_gap_dm = candidate
+                .elevation_dm
+                .zip(ground)
+                .and_then(|(elevation, ground)| elevation.checked_sub(ground));
+        }
+        Ok(candidates)
+    }
+
+    /// Fetches a station's UTC day that is due.
+    pub async fn fetch(&self, id: Uuid, message: Option<&Message>) -> Result<Step, Outcome> {
+        let now = self.context.clock.now();
+        let mut conn = self
+            .context
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::from)?;
+        let day = observations::find_day(&mut conn, id).await?;
+        drop(conn);
+        let is_due = |day: &UtcDay| {
+            day.state == FetchState::Due && day.next_check_at.is_some_and(|at| at <= now)
+        };
+        let Some(day) = day.filter(is_due) else {
+            return Ok(Step::Nothing);
+        };
+        let answer = self
+            .timed(
+                "history",
+                self.provider.history(&day.station_id, day.utc_date),
+            )
+            .await;
+        match answer {
+            Ok(fetched) => self.record(&day, &fetched, message).await,
+            Err(ProviderError::Refused {
+                code,
+                message: reason,
+            }) => {
+                tracing::warn!(station = day.station_id, date = %day.utc_date, code, reason, "no such day");
+                self.miss(&day, message).await
+            }
+            Err(error) => {
+                tracing::warn!(station = day.station_id, date = %day.utc_date, %error, "day not fetched");
+                let fetch = unread(FetchState::Due, Some(now + FETCH_AGAIN));
+                self.finish(&day, &fetch, None, message).await?;
+                Ok(Step::Postponed)
+            }
+        }
+    }
+
+    async fn record(
+        &self,
+        day: &UtcDay,
+        fetched: &Fetched<DayHistory>,
+        message: Option<&Message>,
+    ) -> Result<Step, Outcome> {
+        let now = self.context.clock.now();
+        let health = fetched.value.health.as_ref();
+        let data_quality_e4 = health.and_then(|health| score(health.data_quality));
+        let is_settled = data_quality_e4.is_some() || is_given_up(day.utc_date, now);
+        let digest = hex(&fetched.sha256);
+        let fetch = Fetch {
+            state: if is_settled {
+                FetchState::Recorded
+            } else {
+                FetchState::Due
+            },
+            next_check_at: (!is_settled).then(|| now + ASK_AGAIN),
+            reply_sha256: Some(&digest),
+            data_quality_e4,
+            location_quality_e4: health.and_then(|health| score(health.location_quality)),
+        };
+        self.finish(day, &fetch, Some(fetched), message).await?;
+        Ok(if is_settled {
+            Step::Recorded
+        } else {
+            Step::Unscored
+        })
+    }
+
+    /// The provider says that there is no such day: it may come late, but not for ever.
+    async fn miss(&self, day: &UtcDay, message: Option<&Message>) -> Result<Step, Outcome> {
+        let now = self.context.clock.now();
+        let is_absent = is_given_up(day.utc_date, now);
+        let fetch = if is_absent {
+            unread(FetchState::Absent, None)
+        } else {
+            unread(FetchState::Due, Some(now + ASK_AGAIN))
+        };
+        self.finish(day, &fetch, None, message).await?;
+        Ok(if is_absent {
+            Step::Absent
+        } else {
+            Step::Postponed
+        })
+    }
+
+    /// The transaction after the call; a bell rings when there is something to compute with.
+    async fn finish(
+        &self,
+        day: &UtcDay,
+        fetch: &Fetch<'_>,
+        fetched: Option<&Fetched<DayHistory>>,
+        message: Option<&Message>,
+    ) -> Result<(), Outcome> {
+        let now = self.context.clock.now();
+        let mut tx = self.context.pool.begin().await.map_err(StoreError::from)?;
+        if let Some(message) = message {
+            first_time(&mut tx, &self.context, Role::Weather, message).await?;
+        }
+        observations::record_fetch(&mut tx, now, day, fetch).await?;
+        if let (Some(fetched), Some(digest)) = (fetched, fetch.reply_sha256) {
+            let id = self.context.ids.uuid(now);
+            let stored =
+                observations::store_reply(&mut tx, now, id, day, &fetched.raw, digest).await?;
+            if let Some(revision) = stored {
+                let readings = self.readings(day, &fetched.value);
+                observations::insert_batch(&mut tx, day, revision, &readings).await?;
+            }
+        }
+        if fetched.is_some() || fetch.state != FetchState::Due {
+            let event = Event::ObservationRecorded {
+                station_day_id: day.id,
+                station_id: day.station_id.clone(),
+                utc_date: day.utc_date,
+            };
+            self.ring(&mut tx, event, message).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(())
+    }
+
+    /// The readings of a reply that belong to its day, one an instant.
+    fn readings(&self, day: &UtcDay, history: &DayHistory) -> Vec<Reading> {
+        let latest = self.context.clock.now() + SKEW;
+        let mut seen = BTreeSet::new();
+        let mut readings = Vec::with_capacity(history.observations.len());
+        for observation in &history.observations {
+            if observation.at > latest {
+                self.refuse("future");
+            } else if observation.at.date_naive() != day.utc_date {
+                self.refuse("foreign_day");
+            } else if !seen.insert(observation.at) {
+                self.refuse("duplicate");
+            } else {
+                if observation.is_counter_implausible {
+                    self.refuse("implausible_counter");
+                }
+                readings.push(reading(observation));
+            }
+        }
+        for _ in 0..history.unreadable {
+            self.refuse("unreadable");
+        }
+        readings
+    }
+
+    fn refuse(&self, reason: &str) {
+        self.context
+            .metrics
+            .rejected_inputs
+            .with_label_values(&[weatherxm::NAME, reason])
+            .inc();
+    }
+
+    async fn ring(
+        &self,
+        conn: &mut Connection,
+        event: Event,
+        message: Option<&Message>,
+    ) -> Result<(), StoreError> {
+        let now = self.context.clock.now();
+        let trace = message.and_then(|message| message.traceparent.as_deref());
+        let traceparent = Some(continue_trace(trace, &self.context.ids));
+        let envelope = Envelope {
+            id: self.context.ids.mint(now),
+            event,
+            traceparent,
+        };
+        outbox::push(conn, now, &envelope, now).await
+    }
+
+    async fn timed<T>(
+        &self,
+        operation: &str,
+        call: impl Future<Output = Result<Fetched<T>, ProviderError>>,
+    ) -> Result<Fetched<T>, ProviderError> {
+        let started = Instant::now();
+        let answer = call.await;
+        let outcome = answer.as_ref().map_or_else(ProviderError::kind, |_| "ok");
+        self.context
+            .metrics
+            .provider_call_seconds
+            .with_label_values(&[weatherxm::NAME, operation, outcome])
+            .observe(started.elapsed().as_secs_f64());
+        answer
+    }
+}
+
+/// What the provider answered; `None` when it knows no such thing.
+fn known<T>(answer: Result<Fetched<T>, ProviderError>) -> Result<Option<T>, Outcome> {
+    match answer {
+        Ok(fetched) => Ok(Some(fetched.value)),
+        Err(ProviderError::Refused { .. }) => Ok(None),
+        Err(error) => Err(Outcome::Retry(error.to_string())),
+    }
+}
+
+fn candidate(centre: LatLng, station: Station, health: Option<&Health>) -> Option<Candidate> {
+    let degrees = |udeg: i32| f64::from(udeg) / 1e6;
+    let point = LatLng::new(
+        degrees(station.latitude_udeg),
+        degrees(station.longitude_udeg),
+    )
+    .ok()?;
+    let cell = match station.cell {
+        Some(cell) => cell,
+        None => RiskCell::new(point.to_cell(Resolution::Seven)).ok()?,
+    };
+    let data_quality = health
+        .and_then(|health| health.data_quality)
+        .or(station.data_quality);
+    Some(Candidate {
+        name: station.name.unwrap_or_else(|| station.id.clone()),
+        id: station.id,
+        cell,
+        lat_e6: station.latitude_udeg,
+        lon_e6: station.longitude_udeg,
+        elevation_dm: station
+            .elevation_m
+            .and_then(|metres| metres.checked_mul(10)),
+        distance_m: whole(centre.distance_m(point))?,
+        elevation_gap_dm: None,
+        data_quality_e4: score(data_quality),
+        location_quality_e4: health.and_then(|health| score(health.location_quality)),
+    })
+}
+
+/// The provider's number is as good as whole metres.
+fn whole(metres: f64) -> Option<i32> {
+    format!("{metres:.0}").parse().ok()
+}
+
+fn udeg(degrees: f64) -> Result<i32, Outcome> {
+    let udeg = format!("{:.0}", degrees * 1e6).parse();
+    udeg.map_err(|_| Outcome::Park("the centre of the cell is no point".to_owned()))
+}
+
+fn score(points: Option<BasisPoints>) -> Option<i16> {
+    i16::try_from(points?.get()).ok()
+}
+
+fn reading(observation: &Observation) -> Reading {
+    let fault = match observation.rain_counter {
+        Some(_) => None,
+        None if observation.is_counter_implausible => Some("implausible".to_owned()),
+        None => Some("absent".to_owned()),
+    };
+    Reading {
+        at: observation.at,
+        counter: observation.rain_counter,
+        fault,
+    }
+}
+
+fn unread(state: FetchState, next_check_at: Option<DateTime<Utc>>) -> Fetch<'static> {
+    Fetch {
+        state,
+        next_check_at,
+        reply_sha256: None,
+        data_quality_e4: None,
+        location_quality_e4: None,
+    }
+}
+
+fn is_given_up(utc_date: NaiveDate, now: DateTime<Utc>) -> bool {
+    utc_date
+        .checked_add_days(Days::new(GIVE_UP_DAYS))
+        .is_none_or(|last| last <= now.date_naive())
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
