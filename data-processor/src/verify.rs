@@ -1,0 +1,198 @@
+//! Recomputing published evidence: from a bundle's stations and product to the shilling, line by
+//! line, with nothing but the file. Trusts no line that follows from others.
+//! Called by the `verify` command.
+
+use std::fmt::Display;
+
+use domain::evidence::{BUNDLE_FORM, Bundle, ScheduleLine, cid};
+use domain::money::Money;
+use domain::season::Window;
+use domain::settle::{HoldReason, Observed, Outcome, Settlement, settle};
+
+use crate::index::{ENGINE_VERSION, Inputs, compute};
+use crate::rule::Siting;
+
+/// A line of the bundle that says something else than its recomputation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which line.
+    pub line: String,
+    /// What the bundle says.
+    pub stated: String,
+    /// What it should say.
+    pub recomputed: String,
+}
+
+/// What verification found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Name of the bytes.
+    pub cid: String,
+    /// Share that the bundle says is paid: `63.32%`.
+    pub payout: Option<String>,
+    /// Lines that differ, in the order they were checked; empty when all agree.
+    pub differences: Vec<Difference>,
+}
+
+impl Verdict {
+    /// Whether every line agrees.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Lines(Vec<Difference>);
+
+impl Lines {
+    fn compare<T: PartialEq + Display>(&mut self, line: impl Display, stated: &T, found: &T) {
+        if stated != found {
+            self.differs(line, stated, found);
+        }
+    }
+
+    fn differs(&mut self, line: impl Display, stated: impl Display, recomputed: impl Display) {
+        self.0.push(Difference {
+            line: line.to_string(),
+            stated: stated.to_string(),
+            recomputed: recomputed.to_string(),
+        });
+    }
+}
+
+/// Verifies bytes against the name they go by and against themselves.
+#[must_use]
+pub fn verify(bytes: &[u8], named: Option<&str>) -> Verdict {
+    let found = cid(bytes);
+    let mut lines = Lines::default();
+    if let Some(named) = named {
+        lines.compare("cid", &named.to_owned(), &found);
+    }
+    let payout = match serde_json::from_slice::<Bundle>(bytes) {
+        Ok(bundle) => {
+            if bundle.bytes() != bytes {
+                lines.differs("bytes", "not canonical JSON", "sorted keys without spaces");
+            }
+            recompute(&bundle, &mut lines);
+            Some(bundle.settlement.share.basis_points().to_string())
+        }
+        Err(error) => {
+            lines.differs("form", error, BUNDLE_FORM);
+            None
+        }
+    };
+    Verdict { cid: found, payout, differences: lines.0 }
+}
+
+fn recompute(bundle: &Bundle, lines: &mut Lines) {
+    lines.compare("form", &bundle.form, &BUNDLE_FORM.to_owned());
+    lines.compare("engine", &bundle.engine, &ENGINE_VERSION.to_owned());
+    lines.compare("product_hash", &bundle.product_hash, &bundle.product.hash());
+    if let Err(error) = bundle.product.validate() {
+        lines.differs("product", "invalid", error);
+    }
+    match bundle.product.cover_window(bundle.season_year) {
+        Ok(window) => lines.compare("window", &text(bundle.window), &text(window)),
+        Err(error) => lines.differs("window", text(bundle.window), error),
+    }
+    let Some(zone) = bundle.product.zone(&bundle.zone) else {
+        lines.differs("zone", &bundle.zone, "a zone of the product");
+        return;
+    };
+    let is_interpolated = bundle.days.iter().any(|d| d.source == "interpolated");
+    let inputs = Inputs {
+        product: &bundle.product,
+        zone,
+        season_year: bundle.season_year,
+        window: bundle.window,
+        siting: if is_interpolated { Siting::Around } else { Siting::InCell },
+        stations: &bundle.stations,
+    };
+    let computed = match compute(&inputs, bundle.window.last_day()) {
+        Ok(computed) => computed,
+        Err(error) => return lines.differs("phases", "not computable", error),
+    };
+    lines.compare("days", &bundle.days.len(), &computed.days.len());
+    for (stated, found) in bundle.days.iter().zip(&computed.days) {
+        let show = |day: &domain::evidence::CellDay| {
+            let rain = day.rain_um.map_or("missing".to_owned(), |um| format!("{} um", um.0));
+            format!("{} {rain} {}", day.day, day.source)
+        };
+        lines.compare(format!("days[{}]", found.day), &show(stated), &show(found));
+    }
+    let observed = Observed {
+        phases: computed.phases,
+        vegetation_bp: bundle.observed.vegetation_bp,
+        stations: computed.stations,
+        confidence: computed.confidence,
+    };
+    compare_observed(&bundle.observed, &observed, lines);
+    match settle(&bundle.product, zone, &observed) {
+        Ok(Outcome::Settled(settlement)) => {
+            compare_settlement(&bundle.settlement, &settlement, lines);
+            compare_schedule(bundle, &settlement, lines);
+        }
+        Ok(Outcome::Deferred { missing_days }) => {
+            lines.differs("settlement", "a number", format!("{missing_days} days are missing"));
+        }
+        Err(error) => lines.differs("settlement", "a number", error),
+    }
+}
+
+fn text(window: Window) -> String {
+    format!("{}..{}", window.start, window.last_day())
+}
+
+fn compare_observed(stated: &Observed, found: &Observed, lines: &mut Lines) {
+    lines.compare("observed.phases", &stated.phases.len(), &found.phases.len());
+    for (a, b) in stated.phases.iter().zip(&found.phases) {
+        let line = format!("observed.phases[{}]", b.phase);
+        lines.compare(format!("{line}.phase"), &a.phase, &b.phase);
+        lines.compare(format!("{line}.rain_um"), &a.rain_um, &b.rain_um);
+        lines.compare(format!("{line}.missing_days"), &a.missing_days, &b.missing_days);
+    }
+    lines.compare("observed.stations", &stated.stations, &found.stations);
+    lines.compare("observed.confidence", &stated.confidence, &found.confidence);
+}
+
+fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines) {
+    let show = |bp: Option<domain::money::BasisPoints>| bp.map_or("none".to_owned(), |b| b.to_string());
+    let fraction = |f: domain::money::Fraction| format!("{}/{}", f.numerator(), f.denominator());
+    lines.compare("settlement.weather", &fraction(stated.weather), &fraction(found.weather));
+    lines.compare("settlement.weather_bp", &stated.weather_bp, &found.weather_bp);
+    let (a, b) = (show(stated.vegetation_bp), show(found.vegetation_bp));
+    lines.compare("settlement.vegetation_bp", &a, &b);
+    let (a, b) = (show(stated.damage_index_bp), show(found.damage_index_bp));
+    lines.compare("settlement.damage_index_bp", &a, &b);
+    lines.compare("settlement.share", &fraction(stated.share), &fraction(found.share));
+    let (a, b) = (format!("{:?}", stated.distance_bp), format!("{:?}", found.distance_bp));
+    lines.compare("settlement.distance_bp", &a, &b);
+    lines.compare("settlement.payout_min", &stated.payout_min, &found.payout_min);
+    // what the release rule adds depends on the sum over all policies, which no bundle names
+    let measured = |holds: &[HoldReason]| {
+        let own = holds.iter().filter(|hold| {
+            !matches!(hold, HoldReason::AboveLimit | HoldReason::SwitchedOff)
+        });
+        format!("{:?}", own.collect::<Vec<_>>())
+    };
+    lines.compare("settlement.holds", &measured(&stated.holds), &measured(&found.holds));
+}
+
+fn compare_schedule(bundle: &Bundle, settlement: &Settlement, lines: &mut Lines) {
+    let due: Vec<ScheduleLine> = bundle
+        .product
+        .sums_insured_kes
+        .iter()
+        .filter_map(|kes| Money::kes(*kes).ok())
+        .filter_map(|sum_insured| {
+            settlement.payout(sum_insured).ok().map(|payout| ScheduleLine { sum_insured, payout })
+        })
+        .collect();
+    lines.compare("schedule", &bundle.schedule.len(), &due.len());
+    for (stated, found) in bundle.schedule.iter().zip(&due) {
+        let line = format!("schedule[{}]", found.sum_insured);
+        lines.compare(format!("{line}.sum_insured"), &stated.sum_insured, &found.sum_insured);
+        lines.compare(format!("{line}.payout"), &stated.payout, &found.payout);
+    }
+}
