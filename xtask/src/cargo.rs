@@ -1,0 +1,111 @@
+//! Cargo as a child: building the binaries, reading the workspace's metadata, running checks.
+//! Never sets a target directory of its own. Called by demo, up, check, test, docs, sqlx and tidy.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::process::dies_with_us;
+
+/// The packages whose binaries make up the running system.
+const PRODUCT: [&str; 4] = ["backend", "workers", "data-processor", "sandbox"];
+
+/// Cargo, in the checkout, with queries checked against `.sqlx` rather than a database.
+pub(crate) fn cargo(context: &Context) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = dies_with_us(program);
+    command
+        .current_dir(&context.root)
+        .env("SQLX_OFFLINE", "true")
+        .env_remove("CARGO_MANIFEST_DIR");
+    command
+}
+
+/// `cargo metadata` of the workspace at `root`.
+pub(crate) fn metadata(root: &Path) -> anyhow::Result<Value> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let out = Command::new(program)
+        .args(["metadata", "--format-version", "1", "--all-features"])
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run cargo metadata")?;
+    ensure!(
+        out.status.success(),
+        "cargo metadata failed:\n{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    serde_json::from_slice(&out.stdout).context("cargo metadata is not JSON")
+}
+
+/// Builds the product's binaries, with cargo's own progress, and says where they are.
+pub(crate) fn build_binaries(context: &Context) -> anyhow::Result<PathBuf> {
+    context.say(
+        "build",
+        "backend, workers, data-processor, sandbox (the first time takes some minutes)",
+    );
+    let mut command = cargo(context);
+    command.args(["build", "--bins"]);
+    for package in PRODUCT {
+        command.args(["-p", package]);
+    }
+    context
+        .run_ok(&mut command)
+        .context("the binaries do not build")?;
+    let metadata = metadata(&context.root)?;
+    let target = metadata
+        .get("target_directory")
+        .and_then(Value::as_str)
+        .context("cargo metadata names no target directory")?;
+    context.say("build", "done");
+    Ok(PathBuf::from(target).join("debug"))
+}
+
+/// The names of the workspace's members' binaries, xtask's own apart.
+pub(crate) fn binary_names(metadata: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for package in members(metadata) {
+        let name = text(package, "name");
+        if !PRODUCT.contains(&name) {
+            continue;
+        }
+        for target in array(package, "targets") {
+            let is_binary = array(target, "kind")
+                .iter()
+                .any(|kind| kind.as_str() == Some("bin"));
+            if is_binary {
+                names.push(text(target, "name").to_owned());
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+/// The workspace's own packages in `cargo metadata`.
+pub(crate) fn members(metadata: &Value) -> Vec<&Value> {
+    let ids: Vec<&str> = array(metadata, "workspace_members")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    array(metadata, "packages")
+        .iter()
+        .filter(|package| ids.contains(&text(package, "id")))
+        .collect()
+}
+
+/// A text field, empty if absent.
+pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// An array field, empty if absent.
+pub(crate) fn array<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value
+        .get(field)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}

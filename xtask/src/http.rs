@@ -1,0 +1,52 @@
+//! The one HTTP request a supervisor needs: GET on loopback, status only.
+//! Never used for anything that matters to the product. Called by stack while it waits.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// The status of `GET path` on a local port, or nothing if nobody answers in HTTP within 2 s.
+pub(crate) fn status(port: u16, path: &str) -> Option<u16> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let limit = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
+    stream.set_read_timeout(Some(limit)).ok()?;
+    stream.set_write_timeout(Some(limit)).ok()?;
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut head = [0_u8; 64];
+    let mut filled = 0;
+    // "HTTP/1.1 200" is all that is wanted
+    while filled < 12 {
+        match stream.read(head.get_mut(filled..)?) {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => filled += read,
+        }
+    }
+    let text = std::str::from_utf8(head.get(..filled)?).ok()?;
+    text.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn the_status_is_read_and_silence_is_nothing() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0_u8; 256];
+            let _ = stream.read(&mut request).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n")
+                .unwrap();
+        });
+        assert_eq!(status(port, "/health/ready"), Some(503));
+        server.join().unwrap();
+        assert_eq!(status(port, "/health/ready"), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! The supervisor: brings real servers, builds and runs the processes, checks the tree.
+//! Never part of the product and knows none of its crates: it supervises processes.
+//! Run as `cargo xtask <command>`; `.ci/run` calls nothing else.
+
+mod cargo;
+mod check;
+mod clock;
+mod context;
+mod demo;
+mod docs;
+mod environment;
+mod http;
+mod interrupt;
+mod ports;
+mod process;
+mod progress;
+mod record;
+mod servers;
+mod sqlx_cache;
+mod stack;
+mod testing;
+mod tidy;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use context::{Context, Given};
+use progress::print_line;
+use servers::Servers;
+
+/// MicroCrop's one tool: run it, test it, check it.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    about,
+    after_help = "\
+Start here
+  cargo xtask demo              a whole insured season on real servers, in about a minute
+  cargo xtask up                everything running; dial it with curl; `down` stops it
+  cargo xtask test              every test; `test -p domain` for one crate
+  cargo xtask check             what must be clean before a change lands
+
+Servers (PostgreSQL 15+, Redis 7, RabbitMQ 3.10+)
+  If DATABASE_URL, REDIS_URL or RABBITMQ_URL is set, that server is used as it is and never started
+  or stopped. Otherwise private ones are started from installed programs on free ports, and gone
+  afterwards; if the programs are missing they are installed from the system's packages (as root or
+  by passwordless sudo) without starting any service. `servers start` keeps a set running, so that
+  `test` and `check` need not wait for it.
+
+Ctrl-C stops everything in order. What a killed command leaves behind, the next one ends."
+)]
+struct Cli {
+    #[command(flatten)]
+    given: Given,
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Play a whole insured season and print the closing table
+    #[command(after_help = "\
+What happens
+  The binaries are built, servers brought, the database migrated, all processes started on a manual
+  clock, and `sandbox season` acts the farmers, partners and operators over HTTP: it dials, buys,
+  lets the season pass and approves large payouts, then compares wallets, ledger and policies.
+  The exit code is 0 only if everything is equal. Logs are in target/demo/logs, evidence bundles in
+  target/demo/evidence (recompute one with `data-processor verify <bundle>`).
+
+Examples
+  cargo xtask demo
+  cargo xtask demo --farmers 40 --scenario flood --seed 3
+  cargo xtask demo --chaos --farmers 150 --seeds 7,8,9
+  cargo xtask demo --farmers 20 --weather rain.csv.gz --points wards.csv --season MAM-1984,MAM-2007
+
+Replay
+  A date of the file is a local day (UTC+3). A column is used if its name, without case and
+  punctuation, is a ward of --county (default: the county with most matches); the others are listed
+  as unused. --points sets those wards' places first, so that each keeps a cell of its own. Only
+  the rainfall phase contract is sold in a replay. Farmers are spread over the wards in turn, at
+  least one a ward.
+
+Chaos
+  The driver asks for kills at points that follow from the seed: SIGKILL, back after half a second
+  on the same port. RabbitMQ is stopped and started once (if it is ours). Without --chaos an exit
+  nobody asked for fails the demo.")]
+    Demo(demo::Options),
+    /// Run everything in the background, on ports 3000 and 9090 if they are free
+    #[command(after_help = "\
+Prints the ports and writes them to target/up/ports.json. Time stands still inside a sale window:
+put another RFC 3339 instant into target/up/clock (write a new file and rename it over the old one)
+to move on. A second `up` finds everything running and does nothing.")]
+    Up(up::Options),
+    /// Stop what `up` and `servers start` left running
+    Down,
+    /// Run every test on real servers and print the counts
+    Test(testing::Options),
+    /// Check formatting, lints, tidiness, licences, the query cache and the generated documents
+    Check,
+    /// Check the rules of the house that no compiler knows
+    Tidy,
+    /// Regenerate .sqlx, the offline query cache
+    Sqlx,
+    /// Regenerate docs/queues.md, docs/metrics.md and docs/config.md
+    Docs,
+    /// Keep servers running for this checkout
+    Servers {
+        #[command(subcommand)]
+        action: ServersAction,
+    },
+}
+
+#[derive(Subcommand)]
+enum ServersAction {
+    /// Start them, or find them running, and print `export` lines for a shell
+    Start,
+    /// Stop them
+    Stop,
+    /// Say whether they run
+    Status,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = match Context::new(cli.given) {
+        Ok(context) => context,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match run(&context, &cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<interrupt::Interrupted>() || context.interrupt.is_set() => {
+            context.say("xtask", "interrupted; everything it started is stopped");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(context: &Context, task: &Task) -> anyhow::Result<()> {
+    match task {
+        Task::Demo(options) => demo::run(context, options),
+        Task::Up(options) => up::up(context, options),
+        Task::Down => up::down(context),
+        Task::Test(options) => testing::run(context, options),
+        Task::Check => check::run(context),
+        Task::Tidy => tidy::run(context),
+        Task::Sqlx => sqlx_cache::regenerate(context),
+        Task::Docs => docs::regenerate(context),
+        Task::Servers { action } => serve(context, action),
+    }
+}
+
+fn serve(context: &Context, action: &ServersAction) -> anyhow::Result<()> {
+    match action {
+        ServersAction::Start => {
+            let urls = Servers::keep(context)?;
+            print_line(format!("export DATABASE_URL='{}'", urls.database));
+            print_line(format!("export REDIS_URL='{}'", urls.redis));
+            print_line(format!("export RABBITMQ_URL='{}'", urls.rabbitmq));
+        }
+        ServersAction::Stop => {
+            if !servers::stop_kept(context)? {
+                context.say("servers", "none were kept by this checkout");
+            }
+        }
+        ServersAction::Status => match servers::kept(context) {
+            Some(urls) => print_line(serde_json::to_string_pretty(&urls)?),
+            None => anyhow::bail!("no servers are kept by this checkout"),
+        },
+    }
+    Ok(())
+}

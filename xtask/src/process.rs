@@ -1,0 +1,279 @@
+//! Starting, recognising and stopping processes: each is known by pid *and* start time, so that a
+//! recycled pid is never signalled. Never touches a process that is not in one of our records.
+//! Called by servers, stack and record.
+//!
+//! Children die with us by `setpriv --pdeathsig` (util-linux): the safe way where `unsafe` is
+//! forbidden. The kernel ties that signal to the *thread* that started the child, so every
+//! long-lived child must be started from the main thread; `launch` is called nowhere else.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+/// A process as the kernel knows it: the pid alone may be recycled, pid and start time may not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Start time in clock ticks since boot (field 22 of `/proc/<pid>/stat`).
+    pub(crate) started_ticks: u64,
+}
+
+impl Identity {
+    /// The identity of a running (not zombie) process.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // the second field is the name in brackets and may hold anything, brackets included
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let mut fields = after_name.split_whitespace();
+        let state = fields.next()?;
+        if matches!(state, "Z" | "X") {
+            return None;
+        }
+        // state is field 3; start time is field 22
+        let started_ticks = fields.nth(18)?.parse().ok()?;
+        Some(Self { pid, started_ticks })
+    }
+
+    /// Whether this very process still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Signals this very process, if it still runs.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if !self.is_alive() {
+            return;
+        }
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// How a process is asked to end.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StopBy {
+    /// SIGTERM.
+    Term,
+    /// SIGINT: PostgreSQL's fast shutdown.
+    Int,
+    /// SIGKILL.
+    Kill,
+}
+
+impl StopBy {
+    /// The signal itself.
+    pub(crate) fn signal(self) -> Signal {
+        match self {
+            Self::Term => Signal::TERM,
+            Self::Int => Signal::INT,
+            Self::Kill => Signal::KILL,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Term => "TERM",
+            Self::Int => "INT",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
+/// Whether a process outlives the command that started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// Dies with this process, even by SIGKILL.
+    WithUs,
+    /// Runs on in its own session until `down` or `servers stop`.
+    Detached,
+}
+
+/// Everything needed to start a process, and to start it again the same way.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    /// Name in records and messages.
+    pub(crate) name: String,
+    /// Program.
+    pub(crate) program: PathBuf,
+    /// Arguments.
+    pub(crate) args: Vec<OsString>,
+    /// The whole environment, PATH apart: a developer's own variables never leak in.
+    pub(crate) env: Vec<(String, String)>,
+    /// Working directory; must be traversable by `user`.
+    pub(crate) dir: PathBuf,
+    /// Run as this user (only when we are root).
+    pub(crate) user: Option<String>,
+    /// Whether it outlives us.
+    pub(crate) lifetime: Lifetime,
+    /// How it is asked to end, by us and by our death.
+    pub(crate) stop: StopBy,
+    /// Where stdout and stderr are appended.
+    pub(crate) log: PathBuf,
+}
+
+/// A started process.
+pub(crate) struct Process {
+    /// Handle, which also reaps it.
+    pub(crate) child: Child,
+    /// How the record knows it.
+    pub(crate) identity: Identity,
+}
+
+impl Process {
+    /// The exit status in words once it has ended.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Ends it now and waits for it.
+    pub(crate) fn kill_now(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Launch {
+    /// The command line with the wrappers that tie its life to ours and change its user.
+    fn command(&self) -> Command {
+        let mut argv: Vec<OsString> = Vec::new();
+        if self.lifetime == Lifetime::Detached {
+            argv.push("setsid".into());
+        }
+        if self.lifetime == Lifetime::WithUs || self.user.is_some() {
+            argv.push("setpriv".into());
+            if let Some(user) = &self.user {
+                for part in ["--reuid", user, "--regid", user, "--init-groups"] {
+                    argv.push(part.into());
+                }
+            }
+            if self.lifetime == Lifetime::WithUs {
+                argv.push("--pdeathsig".into());
+                argv.push(self.stop.name().into());
+            }
+            argv.push("--".into());
+        }
+        argv.push(self.program.clone().into());
+        argv.extend(self.args.iter().cloned());
+        let mut command = Command::new(argv.remove(0));
+        command.args(argv).env_clear().current_dir(&self.dir);
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        if self.lifetime == Lifetime::WithUs {
+            // own group: the terminal's Ctrl-C reaches only us, and we stop things in order
+            command.process_group(0);
+        }
+        command
+    }
+
+    /// Starts it. Main thread only (see the module's header).
+    pub(crate) fn launch(&self) -> anyhow::Result<Process> {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("cannot write {}", self.log.display()))?;
+        let mut command = self.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let mut child = command.spawn().with_context(|| {
+            format!(
+                "cannot start {} (setpriv and setsid come with util-linux)",
+                self.name
+            )
+        })?;
+        let Some(identity) = Identity::of(child.id()) else {
+            let status = child.wait()?;
+            anyhow::bail!(
+                "{} ended at once with {status}; its log {} ends:\n{}",
+                self.name,
+                self.log.display(),
+                crate::progress::tail(&self.log, 10)
+            );
+        };
+        Ok(Process { child, identity })
+    }
+}
+
+/// A foreground command (cargo, the season driver) that is asked to end if we are killed. Main
+/// thread only, like `launch`.
+pub(crate) fn dies_with_us(program: impl Into<OsString>) -> Command {
+    if which("setpriv").is_none() {
+        return Command::new(program.into());
+    }
+    let mut command = Command::new("setpriv");
+    command.args(WRAPPER).arg(program.into());
+    command
+}
+
+/// How `dies_with_us` calls setpriv; left out where a command is shown to a person.
+pub(crate) const WRAPPER: [&str; 3] = ["--pdeathsig", "TERM", "--"];
+
+/// Waits until none of them runs; false when the time is up.
+pub(crate) fn wait_gone(identities: &[Identity], limit: Duration) -> bool {
+    let until = Instant::now() + limit;
+    while identities.iter().any(Identity::is_alive) {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
+}
+
+/// Whether we are root, and so must hand the servers to their own users.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// An absolute path of `program` on PATH.
+pub(crate) fn which(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_pid_and_start_time() {
+        let us = Identity::of(std::process::id()).unwrap();
+        assert!(us.is_alive());
+        let recycled = Identity {
+            started_ticks: us.started_ticks + 1,
+            ..us
+        };
+        assert!(!recycled.is_alive());
+    }
+
+    #[test]
+    fn a_dead_child_is_not_alive_before_it_is_reaped() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(5);
+        while Identity::of(child.id()).is_some() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert!(Identity::of(child.id()).is_none());
+        child.wait().unwrap();
+    }
+}
