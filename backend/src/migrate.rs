@@ -213,7 +213,7 @@ mod tests {
         let mut found: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".toml"))
+            .filter(|name| Path::new(name).extension().is_some_and(|end| end == "toml"))
             .collect();
         found.sort();
         let built_in: Vec<&str> = PRODUCTS.iter().map(|(file, _)| *file).collect();

@@ -63,8 +63,13 @@ pub fn as_of(window: Window, now: DateTime<Utc>) -> Option<NaiveDate> {
 pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, SeasonError> {
     let filled_max = inputs.product.settlement.filled_days_max_bp;
     let days = cell_days(inputs.siting, inputs.stations, inputs.window, filled_max);
-    let rain: Vec<DayRain> =
-        days.iter().map(|d| DayRain { day: d.day, rain_um: d.rain_um }).collect();
+    let rain: Vec<DayRain> = days
+        .iter()
+        .map(|d| DayRain {
+            day: d.day,
+            rain_um: d.rain_um,
+        })
+        .collect();
     let phases = phase_sums(inputs.product, inputs.season_year, &rain)?;
     let past: Vec<&CellDay> = days.iter().filter(|d| d.day <= as_of).collect();
     let unknown = past.iter().filter(|d| d.rain_um.is_none()).count();
@@ -109,17 +114,36 @@ fn observing(inputs: &Inputs<'_>, past: &[&CellDay], as_of: NaiveDate, stations:
 fn pair(inputs: &Inputs<'_>, as_of: NaiveDate) -> Option<Pair> {
     let mut ranked: Vec<&StationEvidence> = inputs.stations.iter().collect();
     ranked.sort_by_key(|s| s.rank);
-    let [first, second, ..] = ranked.as_slice() else { return None };
+    let [first, second, ..] = ranked.as_slice() else {
+        return None;
+    };
     let (mut first_um, mut second_um) = (0_i64, 0_i64);
-    for day in first.days.iter().filter(|d| d.day <= as_of && inputs.window.contains(d.day)) {
-        let other = second.days.iter().find(|d| d.day == day.day).and_then(|d| d.rain_um);
+    for day in first
+        .days
+        .iter()
+        .filter(|d| d.day <= as_of && inputs.window.contains(d.day))
+    {
+        let other = second
+            .days
+            .iter()
+            .find(|d| d.day == day.day)
+            .and_then(|d| d.rain_um);
         if let (Some(a), Some(b)) = (day.rain_um, other) {
             first_um += i64::from(a.0);
             second_um += i64::from(b.0);
         }
     }
-    let triggers_mm: i64 = inputs.zone.triggers.iter().map(|t| i64::from(t.trigger_mm)).sum();
-    Some(Pair { first_um, second_um, trigger_um: triggers_mm * i64::from(UM_PER_MM) })
+    let triggers_mm: i64 = inputs
+        .zone
+        .triggers
+        .iter()
+        .map(|t| i64::from(t.trigger_mm))
+        .sum();
+    Some(Pair {
+        first_um,
+        second_um,
+        trigger_um: triggers_mm * i64::from(UM_PER_MM),
+    })
 }
 
 /// SHA-256 over everything the numbers follow from.
@@ -145,10 +169,16 @@ mod tests {
     #[test]
     fn days_to_come_are_not_counted_against_the_observers() {
         let start = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-        let window = Window { start, end: start + chrono::Days::new(92) };
+        let window = Window {
+            start,
+            end: start + chrono::Days::new(92),
+        };
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert_eq!(as_of(window, at("2026-03-01T20:59:00Z")), None);
         assert_eq!(as_of(window, at("2026-03-01T21:00:00Z")), Some(start));
-        assert_eq!(as_of(window, at("2026-09-01T00:00:00Z")), Some(window.last_day()));
+        assert_eq!(
+            as_of(window, at("2026-09-01T00:00:00Z")),
+            Some(window.last_day())
+        );
     }
 }

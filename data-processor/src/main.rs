@@ -79,7 +79,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             block_on(process::run(&settings))??;
         }
         Command::Verify { files, cid } => return verify_files(&files, cid.as_deref()),
-        Command::Wards { hierarchy, centroids, out } => wards(&hierarchy, &centroids, &out)?,
+        Command::Wards {
+            hierarchy,
+            centroids,
+            out,
+        } => wards(&hierarchy, &centroids, &out)?,
         Command::CheckConfig { settings } => {
             settings.check()?;
             say("data-processor: configuration is complete")?;
@@ -94,7 +98,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work))
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work))
 }
 
 fn say(line: &str) -> anyhow::Result<()> {
@@ -112,7 +119,9 @@ fn verify_files(files: &[PathBuf], cid: Option<&str>) -> anyhow::Result<ExitCode
     );
     let mut refused = 0_usize;
     for path in files {
-        let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let stem = path
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
         let verdict = verify(&read(path)?, cid.or(stem.as_deref()));
         let payout = verdict.payout.as_deref().unwrap_or("unknown");
         if verdict.agrees() {
@@ -120,20 +129,35 @@ fn verify_files(files: &[PathBuf], cid: Option<&str>) -> anyhow::Result<ExitCode
             continue;
         }
         refused += 1;
-        say(&format!("REFUSED {} stated payout={payout}", path.display()))?;
+        say(&format!(
+            "REFUSED {} stated payout={payout}",
+            path.display()
+        ))?;
         for difference in &verdict.differences {
             let (line, stated, found) =
                 (&difference.line, &difference.stated, &difference.recomputed);
-            say(&format!("  {line}: the file says {stated}, recomputed {found}"))?;
+            say(&format!(
+                "  {line}: the file says {stated}, recomputed {found}"
+            ))?;
         }
     }
-    say(&format!("verify: {} agreed, {refused} refused", files.len() - refused))?;
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    say(&format!(
+        "verify: {} agreed, {refused} refused",
+        files.len() - refused
+    ))?;
+    Ok(if refused == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn wards(hierarchy: &Path, centroids: &Path, out: &Path) -> anyhow::Result<()> {
     let text = |path: &Path| -> anyhow::Result<String> { Ok(String::from_utf8(read(path)?)?) };
     let table = data_processor::wards::generate(&text(hierarchy)?, &text(centroids)?)?;
     std::fs::write(out, &table).with_context(|| format!("cannot write {}", out.display()))?;
-    say(&format!("{} wards", table.lines().count().saturating_sub(1)))
+    say(&format!(
+        "{} wards",
+        table.lines().count().saturating_sub(1)
+    ))
 }

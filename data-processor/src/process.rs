@@ -31,7 +31,8 @@ impl Settings {
     /// Everything that keeps the process from running with these settings.
     pub fn check(&self) -> Result<(), Faults> {
         let mut faults = Faults::new();
-        self.common.check(&[Need::Database, Need::Broker], &mut faults);
+        self.common
+            .check(&[Need::Database, Need::Broker], &mut faults);
         faults.into_result()
     }
 }
@@ -43,10 +44,18 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let lifecycle = Lifecycle::new();
     lifecycle.obey_signals()?;
     let (health, metrics) = (Health::new(), Metrics::build()?);
-    metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), "data-processor"]).set(1);
-    health::serve(common.metrics_port, health.clone(), metrics.clone(), &lifecycle)
-        .await
-        .with_context(|| format!("METRICS_PORT {} cannot be used", common.metrics_port))?;
+    metrics
+        .build_info
+        .with_label_values(&[env!("CARGO_PKG_VERSION"), "data-processor"])
+        .set(1);
+    health::serve(
+        common.metrics_port,
+        health.clone(),
+        metrics.clone(),
+        &lifecycle,
+    )
+    .await
+    .with_context(|| format!("METRICS_PORT {} cannot be used", common.metrics_port))?;
     let url = common.database_url.expose();
     let pool = store::connect(url, common.db_pool_min, common.db_pool_max)
         .await

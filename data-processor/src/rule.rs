@@ -33,23 +33,37 @@ pub fn rank(cell: RiskCell, candidates: &[Candidate]) -> Vec<String> {
     let mut good: Vec<&Candidate> = candidates
         .iter()
         .filter(|c| c.data_quality_e4.is_some_and(|q| q >= DATA_QUALITY_E4_MIN))
-        .filter(|c| c.location_quality_e4.is_some_and(|q| q >= LOCATION_QUALITY_E4))
+        .filter(|c| {
+            c.location_quality_e4
+                .is_some_and(|q| q >= LOCATION_QUALITY_E4)
+        })
         .collect();
     good.sort_by(|a, b| (a.distance_m, &a.id).cmp(&(b.distance_m, &b.id)));
     let names =
         |chosen: Vec<&Candidate>| chosen.into_iter().map(|c| c.id.clone()).collect::<Vec<_>>();
-    let inside: Vec<_> =
-        good.iter().copied().filter(|c| c.cell == cell).take(IN_CELL_MAX).collect();
+    let inside: Vec<_> = good
+        .iter()
+        .copied()
+        .filter(|c| c.cell == cell)
+        .take(IN_CELL_MAX)
+        .collect();
     if !inside.is_empty() {
         return names(inside);
     }
     let around: Vec<_> = good
         .into_iter()
         .filter(|c| c.distance_m <= DISTANCE_M_MAX)
-        .filter(|c| c.elevation_gap_dm.is_some_and(|gap| gap.abs() <= ELEVATION_GAP_DM_MAX))
+        .filter(|c| {
+            c.elevation_gap_dm
+                .is_some_and(|gap| gap.abs() <= ELEVATION_GAP_DM_MAX)
+        })
         .take(STATIONS_MAX)
         .collect();
-    if around.len() < STATIONS_MIN { Vec::new() } else { names(around) }
+    if around.len() < STATIONS_MIN {
+        Vec::new()
+    } else {
+        names(around)
+    }
 }
 
 /// Rain of the cell on every day of the window.
@@ -78,7 +92,10 @@ fn in_cell(stations: &[StationEvidence], window: Window, filled_max: BasisPoints
         .days()
         .filter(|day| rain(primary, *day).is_none() && rain(second, *day).is_some())
         .count();
-    let limit = window.day_count().saturating_mul(u32::from(filled_max.get())).div_euclid(10_000);
+    let limit = window
+        .day_count()
+        .saturating_mul(u32::from(filled_max.get()))
+        .div_euclid(10_000);
     let may_fill = u32::try_from(gaps).is_ok_and(|gaps| gaps <= limit);
     window
         .days()
@@ -88,7 +105,11 @@ fn in_cell(stations: &[StationEvidence], window: Window, filled_max: BasisPoints
                 (None, Some(rain)) if may_fill => (Some(rain), "second"),
                 (None, _) => (None, "missing"),
             };
-            CellDay { day, rain_um, source: source.to_owned() }
+            CellDay {
+                day,
+                rain_um,
+                source: source.to_owned(),
+            }
         })
         .collect()
 }
@@ -103,8 +124,16 @@ fn around(stations: &[StationEvidence], window: Window) -> Vec<CellDay> {
                 .collect();
             known_on_day.sort_unstable();
             let rain_um = inverse_distance(&known_on_day);
-            let source = if rain_um.is_some() { "interpolated" } else { "missing" };
-            CellDay { day, rain_um, source: source.to_owned() }
+            let source = if rain_um.is_some() {
+                "interpolated"
+            } else {
+                "missing"
+            };
+            CellDay {
+                day,
+                rain_um,
+                source: source.to_owned(),
+            }
         })
         .collect()
 }
@@ -155,8 +184,9 @@ mod tests {
 
     #[test]
     fn around_the_cell_three_are_needed_and_five_are_enough() {
-        let mut candidates: Vec<_> =
-            (0..7).map(|n| candidate(&n.to_string(), ELSEWHERE, 5_000 + n)).collect();
+        let mut candidates: Vec<_> = (0..7)
+            .map(|n| candidate(&n.to_string(), ELSEWHERE, 5_000 + n))
+            .collect();
         let cell = CELL.parse().unwrap();
         assert_eq!(rank(cell, &candidates), ["0", "1", "2", "3", "4"]);
         candidates[1].distance_m = 15_001;
@@ -191,7 +221,10 @@ mod tests {
 
     fn ten_days() -> Window {
         let start = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-        Window { start, end: start + chrono::Days::new(10) }
+        Window {
+            start,
+            end: start + chrono::Days::new(10),
+        }
     }
 
     #[test]
@@ -202,13 +235,19 @@ mod tests {
         let second = station(2, 20, &[Some(5); 10]);
         let one_gap = [station(1, 10, &gaps), second.clone()];
         let days = cell_days(Siting::InCell, &one_gap, ten_days(), tenth);
-        assert_eq!((days[3].rain_um, days[3].source.as_str()), (Some(RainUm(5)), "second"));
+        assert_eq!(
+            (days[3].rain_um, days[3].source.as_str()),
+            (Some(RainUm(5)), "second")
+        );
         assert_eq!(days[0].source, "primary");
         gaps[7] = None;
         let two_gaps = [station(1, 10, &gaps), second];
         let days = cell_days(Siting::InCell, &two_gaps, ten_days(), tenth);
         for gap in [3, 7] {
-            assert_eq!((days[gap].rain_um, days[gap].source.as_str()), (None, "missing"));
+            assert_eq!(
+                (days[gap].rain_um, days[gap].source.as_str()),
+                (None, "missing")
+            );
         }
     }
 
@@ -216,7 +255,10 @@ mod tests {
     fn without_stations_every_day_is_missing() {
         for siting in [Siting::InCell, Siting::Around] {
             let days = cell_days(siting, &[], ten_days(), BasisPoints::WHOLE);
-            assert!(days.iter().all(|d| d.rain_um.is_none() && d.source == "missing"));
+            assert!(
+                days.iter()
+                    .all(|d| d.rain_um.is_none() && d.source == "missing")
+            );
         }
     }
 }

@@ -38,7 +38,7 @@ const DAYS_TOUCHED_MAX: u64 = 12;
 const FETCH_HOUR_UTC: u32 = 2;
 /// First wait after the world failed; doubled up to a minute.
 const BACK_OFF_MIN: Duration = Duration::from_secs(1);
-const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+const BACK_OFF_MAX: Duration = Duration::from_mins(1);
 
 /// What the role works with; cloning it is cheap.
 #[derive(Debug, Clone)]
@@ -101,11 +101,10 @@ pub async fn run(context: &Context, name: &'static str, prefetch: u16) -> Result
 }
 
 /// Handles the next message and answers the broker; `None` when none came.
-pub async fn step(
-    context: &Context,
-    queue: &mut Consumer,
-) -> Result<Option<Outcome>, BrokerError> {
-    let Some(delivery) = queue.next().await? else { return Ok(None) };
+pub async fn step(context: &Context, queue: &mut Consumer) -> Result<Option<Outcome>, BrokerError> {
+    let Some(delivery) = queue.next().await? else {
+        return Ok(None);
+    };
     let outcome = match handle(context, &delivery.message).await {
         Ok(()) => Outcome::Done,
         Err(Failure::Message(reason)) => Outcome::Park(reason),
@@ -132,11 +131,16 @@ async fn answer(
         Outcome::Pause(reason) => ("pause", Some(reason)),
     };
     let (topic, id) = (delivery.message.topic.clone(), delivery.message.id);
-    match reason {
-        Some(reason) => tracing::warn!(role = "index", topic, %id, outcome = name, reason, "message"),
-        None => tracing::debug!(role = "index", topic, %id, outcome = name, "message"),
+    if let Some(reason) = reason {
+        tracing::warn!(role = "index", topic, %id, outcome = name, reason, "message");
+    } else {
+        tracing::debug!(role = "index", topic, %id, outcome = name, "message");
     }
-    context.metrics.messages.with_label_values(&[Role::Index.name(), name]).inc();
+    context
+        .metrics
+        .messages
+        .with_label_values(&[Role::Index.name(), name])
+        .inc();
     match outcome {
         Outcome::Done => delivery.ack().await,
         Outcome::Retry(_) => delivery.retry().await,
@@ -169,7 +173,11 @@ async fn handle(context: &Context, message: &Message) -> Result<(), Failure> {
     if store::consumed::first_time(&mut tx, now, Role::Index.name(), id).await? {
         match event {
             Event::StationsRecorded { risk_id } => freeze(context, &mut tx, risk_id).await?,
-            Event::ObservationRecorded { station_id, utc_date, .. } => {
+            Event::ObservationRecorded {
+                station_id,
+                utc_date,
+                ..
+            } => {
                 recompute_days(context, &mut tx, &station_id, utc_date).await?;
             }
             Event::IndexDue { risk_id } => recompute_index(context, &mut tx, risk_id).await?,
@@ -187,7 +195,9 @@ async fn freeze(
     risk_id: RiskId,
 ) -> Result<(), StoreError> {
     let now = context.clock.now();
-    let Some(risk) = risks::lock(conn, risk_id).await? else { return Ok(()) };
+    let Some(risk) = risks::lock(conn, risk_id).await? else {
+        return Ok(());
+    };
     if risk.stations_frozen_at.is_some() {
         return Ok(());
     }
@@ -231,8 +241,7 @@ async fn recompute_days(
     let days = touched(utc_date, before, after);
     let (opens, closes) = (day_starts_at(days.start), day_starts_at(days.end));
     let just_after = opens + TimeDelta::microseconds(1);
-    let (from, until) =
-        observations::find_neighbours(conn, station_id, just_after, closes).await?;
+    let (from, until) = observations::find_neighbours(conn, station_id, just_after, closes).await?;
     let (from, until) = (from.unwrap_or(opens), until.unwrap_or(closes));
     let rows = observations::list_between(conn, station_id, from, until).await?;
     let (first, last) = (previous_day(days.start), days.last_day());
@@ -262,13 +271,16 @@ async fn recompute_days(
 /// Adds the flags of the provider's word on the two UTC dates of a local day.
 fn flag_quality(day: &mut StationDay, fetched: &BTreeMap<NaiveDate, FetchedDay>) {
     let quality_of = |date: NaiveDate| {
-        fetched.get(&date).map_or_else(Quality::default, |fetched| Quality {
-            data_e4: fetched.data_quality_e4,
-            location_e4: fetched.location_quality_e4,
-        })
+        fetched
+            .get(&date)
+            .map_or_else(Quality::default, |fetched| Quality {
+                data_e4: fetched.data_quality_e4,
+                location_e4: fetched.location_quality_e4,
+            })
     };
     let flags = quality_flags(day.day, quality_of);
-    day.flags.extend(flags.into_iter().map(|flag| flag.as_str().to_owned()));
+    day.flags
+        .extend(flags.into_iter().map(|flag| flag.as_str().to_owned()));
     day.flags.sort_unstable();
     day.flags.dedup();
 }
@@ -297,14 +309,21 @@ async fn recompute_index(
     risk_id: RiskId,
 ) -> Result<(), StoreError> {
     let now = context.clock.now();
-    let Some(risk) = risks::lock(conn, risk_id).await? else { return Ok(()) };
+    let Some(risk) = risks::lock(conn, risk_id).await? else {
+        return Ok(());
+    };
     risks::mark_clean(conn, risk_id).await?;
-    let Some(as_of_day) = as_of(risk.window, now) else { return Ok(()) };
+    let Some(as_of_day) = as_of(risk.window, now) else {
+        return Ok(());
+    };
     if !risk.is_open || risk.stations_frozen_at.is_none() {
         return Ok(());
     }
     let version = store::products::get(conn, risk.version).await?;
-    let zone = version.product.zone(&risk.zone).ok_or_else(|| corrupt("zone", risk_id))?;
+    let zone = version
+        .product
+        .zone(&risk.zone)
+        .ok_or_else(|| corrupt("zone", risk_id))?;
     let observers = stations::list_frozen(conn, risk_id, risk.window).await?;
     let inside = stations::leads_in_cell(conn, risk_id).await?;
     let inputs = Inputs {
@@ -312,12 +331,21 @@ async fn recompute_index(
         zone,
         season_year: risk.season_year,
         window: risk.window,
-        siting: if inside { Siting::InCell } else { Siting::Around },
+        siting: if inside {
+            Siting::InCell
+        } else {
+            Siting::Around
+        },
         stations: &observers,
     };
     let computed =
         compute(&inputs, as_of_day).map_err(|_| corrupt("product_version_id", risk_id))?;
-    let past: Vec<_> = computed.days.iter().filter(|d| d.day <= as_of_day).cloned().collect();
+    let past: Vec<_> = computed
+        .days
+        .iter()
+        .filter(|d| d.day <= as_of_day)
+        .cloned()
+        .collect();
     index_runs::upsert_cell_days(conn, now, risk_id, &past).await?;
     let is_final = now >= risk.window.closes_at() && is_settled(conn, &risk, &observers).await?;
     let run = NewRun {
@@ -334,9 +362,22 @@ async fn recompute_index(
     };
     let (run_id, _) = index_runs::record(conn, now, &run).await?;
     if is_final && risks::set_final(conn, risk_id, run_id).await? {
-        let event = Event::IndexFinal { risk_id, index_run_id: run_id };
+        let event = Event::IndexFinal {
+            risk_id,
+            index_run_id: run_id,
+        };
         let id = context.ids.mint::<MessageId>(now);
-        outbox::push(conn, now, &Envelope { id, event, traceparent: None }, now).await?;
+        outbox::push(
+            conn,
+            now,
+            &Envelope {
+                id,
+                event,
+                traceparent: None,
+            },
+            now,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -349,13 +390,16 @@ async fn is_settled(
 ) -> Result<bool, StoreError> {
     let ids: Vec<String> = observers.iter().map(|station| station.id.clone()).collect();
     let (first, last) = (previous_day(risk.window.start), risk.window.last_day());
-    let (unsettled, planned) =
-        observations::count_unsettled(conn, &ids, first, last).await?;
+    let (unsettled, planned) = observations::count_unsettled(conn, &ids, first, last).await?;
     Ok(planned > 0 && unsettled == 0)
 }
 
 fn corrupt(column: &'static str, risk_id: RiskId) -> StoreError {
-    StoreError::Corrupt { table: "risks", column, id: risk_id.to_string() }
+    StoreError::Corrupt {
+        table: "risks",
+        column,
+        id: risk_id.to_string(),
+    }
 }
 
 /// An error with its causes on one line.

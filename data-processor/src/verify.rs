@@ -82,7 +82,11 @@ pub fn verify(bytes: &[u8], named: Option<&str>) -> Verdict {
             None
         }
     };
-    Verdict { cid: found, payout, differences: lines.0 }
+    Verdict {
+        cid: found,
+        payout,
+        differences: lines.0,
+    }
 }
 
 fn recompute(bundle: &Bundle, lines: &mut Lines) {
@@ -106,7 +110,11 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         zone,
         season_year: bundle.season_year,
         window: bundle.window,
-        siting: if is_interpolated { Siting::Around } else { Siting::InCell },
+        siting: if is_interpolated {
+            Siting::Around
+        } else {
+            Siting::InCell
+        },
         stations: &bundle.stations,
     };
     let computed = match compute(&inputs, bundle.window.last_day()) {
@@ -116,7 +124,9 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
     lines.compare("days", &bundle.days.len(), &computed.days.len());
     for (stated, found) in bundle.days.iter().zip(&computed.days) {
         let show = |day: &domain::evidence::CellDay| {
-            let rain = day.rain_um.map_or("missing".to_owned(), |um| format!("{} um", um.0));
+            let rain = day
+                .rain_um
+                .map_or("missing".to_owned(), |um| format!("{} um", um.0));
             format!("{} {rain} {}", day.day, day.source)
         };
         lines.compare(format!("days[{}]", found.day), &show(stated), &show(found));
@@ -134,7 +144,11 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
             compare_schedule(bundle, &settlement, lines);
         }
         Ok(Outcome::Deferred { missing_days }) => {
-            lines.differs("settlement", "a number", format!("{missing_days} days are missing"));
+            lines.differs(
+                "settlement",
+                "a number",
+                format!("{missing_days} days are missing"),
+            );
         }
         Err(error) => lines.differs("settlement", "a number", error),
     }
@@ -150,33 +164,61 @@ fn compare_observed(stated: &Observed, found: &Observed, lines: &mut Lines) {
         let line = format!("observed.phases[{}]", b.phase);
         lines.compare(format!("{line}.phase"), &a.phase, &b.phase);
         lines.compare(format!("{line}.rain_um"), &a.rain_um, &b.rain_um);
-        lines.compare(format!("{line}.missing_days"), &a.missing_days, &b.missing_days);
+        lines.compare(
+            format!("{line}.missing_days"),
+            &a.missing_days,
+            &b.missing_days,
+        );
     }
     lines.compare("observed.stations", &stated.stations, &found.stations);
     lines.compare("observed.confidence", &stated.confidence, &found.confidence);
 }
 
 fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines) {
-    let show = |bp: Option<domain::money::BasisPoints>| bp.map_or("none".to_owned(), |b| b.to_string());
+    let show =
+        |bp: Option<domain::money::BasisPoints>| bp.map_or("none".to_owned(), |b| b.to_string());
     let fraction = |f: domain::money::Fraction| format!("{}/{}", f.numerator(), f.denominator());
-    lines.compare("settlement.weather", &fraction(stated.weather), &fraction(found.weather));
-    lines.compare("settlement.weather_bp", &stated.weather_bp, &found.weather_bp);
+    lines.compare(
+        "settlement.weather",
+        &fraction(stated.weather),
+        &fraction(found.weather),
+    );
+    lines.compare(
+        "settlement.weather_bp",
+        &stated.weather_bp,
+        &found.weather_bp,
+    );
     let (a, b) = (show(stated.vegetation_bp), show(found.vegetation_bp));
     lines.compare("settlement.vegetation_bp", &a, &b);
     let (a, b) = (show(stated.damage_index_bp), show(found.damage_index_bp));
     lines.compare("settlement.damage_index_bp", &a, &b);
-    lines.compare("settlement.share", &fraction(stated.share), &fraction(found.share));
-    let (a, b) = (format!("{:?}", stated.distance_bp), format!("{:?}", found.distance_bp));
+    lines.compare(
+        "settlement.share",
+        &fraction(stated.share),
+        &fraction(found.share),
+    );
+    let (a, b) = (
+        format!("{:?}", stated.distance_bp),
+        format!("{:?}", found.distance_bp),
+    );
     lines.compare("settlement.distance_bp", &a, &b);
-    lines.compare("settlement.payout_min", &stated.payout_min, &found.payout_min);
+    lines.compare(
+        "settlement.payout_min",
+        &stated.payout_min,
+        &found.payout_min,
+    );
     // what the release rule adds depends on the sum over all policies, which no bundle names
     let measured = |holds: &[HoldReason]| {
-        let own = holds.iter().filter(|hold| {
-            !matches!(hold, HoldReason::AboveLimit | HoldReason::SwitchedOff)
-        });
+        let own = holds
+            .iter()
+            .filter(|hold| !matches!(hold, HoldReason::AboveLimit | HoldReason::SwitchedOff));
         format!("{:?}", own.collect::<Vec<_>>())
     };
-    lines.compare("settlement.holds", &measured(&stated.holds), &measured(&found.holds));
+    lines.compare(
+        "settlement.holds",
+        &measured(&stated.holds),
+        &measured(&found.holds),
+    );
 }
 
 fn compare_schedule(bundle: &Bundle, settlement: &Settlement, lines: &mut Lines) {
@@ -186,13 +228,23 @@ fn compare_schedule(bundle: &Bundle, settlement: &Settlement, lines: &mut Lines)
         .iter()
         .filter_map(|kes| Money::kes(*kes).ok())
         .filter_map(|sum_insured| {
-            settlement.payout(sum_insured).ok().map(|payout| ScheduleLine { sum_insured, payout })
+            settlement
+                .payout(sum_insured)
+                .ok()
+                .map(|payout| ScheduleLine {
+                    sum_insured,
+                    payout,
+                })
         })
         .collect();
     lines.compare("schedule", &bundle.schedule.len(), &due.len());
     for (stated, found) in bundle.schedule.iter().zip(&due) {
         let line = format!("schedule[{}]", found.sum_insured);
-        lines.compare(format!("{line}.sum_insured"), &stated.sum_insured, &found.sum_insured);
+        lines.compare(
+            format!("{line}.sum_insured"),
+            &stated.sum_insured,
+            &found.sum_insured,
+        );
         lines.compare(format!("{line}.payout"), &stated.payout, &found.payout);
     }
 }

@@ -100,7 +100,12 @@ pub fn lines(hierarchy: &str, centroids: &str) -> Result<Vec<WardLine>, WardsErr
     wards.sort_by(|a, b| a.ward_code.cmp(&b.ward_code));
     let points: BTreeMap<(String, String), (f64, f64)> = read::<PointLine>("centroids", centroids)?
         .into_iter()
-        .map(|line| ((line.entity_type, line.name), (line.latitude, line.longitude)))
+        .map(|line| {
+            (
+                (line.entity_type, line.name),
+                (line.latitude, line.longitude),
+            )
+        })
         .collect();
     let mut taken = BTreeSet::new();
     let mut lines: Vec<WardLine> = Vec::with_capacity(wards.len());
@@ -118,9 +123,11 @@ pub fn lines(hierarchy: &str, centroids: &str) -> Result<Vec<WardLine>, WardsErr
                 county: ward.county.clone(),
             })?;
         let bad_point = || WardsError::Point(ward.constituency.clone());
-        let origin = LatLng::new(lat, lon).map_err(|_| bad_point())?.to_cell(Resolution::Seven);
-        let cell = free_cell(origin, &taken)
-            .ok_or_else(|| WardsError::Full(ward.constituency.clone()))?;
+        let origin = LatLng::new(lat, lon)
+            .map_err(|_| bad_point())?
+            .to_cell(Resolution::Seven);
+        let cell =
+            free_cell(origin, &taken).ok_or_else(|| WardsError::Full(ward.constituency.clone()))?;
         taken.insert(cell);
         let plot = cell
             .center_child(Resolution::Eight)
@@ -210,17 +217,25 @@ constituency,Changamwe,-4.017337,39.591634
     #[test]
     fn each_ward_gets_a_cell_of_its_own_near_the_best_point_known() {
         let lines = lines(HIERARCHY, CENTROIDS).unwrap();
-        let origin = LatLng::new(-4.017_337, 39.591_634).unwrap().to_cell(Resolution::Seven);
-        let county = LatLng::new(-3.990_448, 39.701_13).unwrap().to_cell(Resolution::Seven);
+        let origin = LatLng::new(-4.017_337, 39.591_634)
+            .unwrap()
+            .to_cell(Resolution::Seven);
+        let county = LatLng::new(-3.990_448, 39.701_13)
+            .unwrap()
+            .to_cell(Resolution::Seven);
         let cells: Vec<PlotCell> = lines.iter().map(|l| l.plot_cell.parse().unwrap()).collect();
         let at: Vec<_> = cells.iter().map(|cell| cell.risk_cell().index()).collect();
-        assert_eq!(lines.iter().map(|l| l.code.as_str()).collect::<Vec<_>>(), [
-            "0001", "0002", "0003", "0004"
-        ]);
+        assert_eq!(
+            lines.iter().map(|l| l.code.as_str()).collect::<Vec<_>>(),
+            ["0001", "0002", "0003", "0004"]
+        );
         assert_eq!(at[0], origin, "the first ward has the point's own cell");
         assert_eq!(origin.grid_distance(at[1]), Ok(1));
         assert_eq!(origin.grid_distance(at[2]), Ok(1));
-        assert_eq!(at[3], county, "an unknown constituency falls back to its county");
+        assert_eq!(
+            at[3], county,
+            "an unknown constituency falls back to its county"
+        );
         assert_eq!(at.iter().collect::<BTreeSet<_>>().len(), 4);
         assert_eq!((lines[0].lat_e6, lines[0].lon_e6), (-4_015_229, 39_601_103));
     }
@@ -231,7 +246,10 @@ constituency,Changamwe,-4.017337,39.591634
         shuffled[1..].reverse();
         let table = generate(HIERARCHY, CENTROIDS).unwrap();
         assert_eq!(table, generate(&shuffled.join("\n"), CENTROIDS).unwrap());
-        assert!(table.contains("0002,\"Kipevu, upper\",Changamwe,Mombasa,887b59b"), "{table}");
+        assert!(
+            table.contains("0002,\"Kipevu, upper\",Changamwe,Mombasa,887b59b"),
+            "{table}"
+        );
     }
 
     #[test]

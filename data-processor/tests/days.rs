@@ -11,7 +11,10 @@ const DAYS: i64 = 5;
 
 fn window() -> Window {
     let start = chrono::NaiveDate::from_ymd_opt(2026, 3, 1).unwrap();
-    Window { start, end: start + chrono::Days::new(5) }
+    Window {
+        start,
+        end: start + chrono::Days::new(5),
+    }
 }
 
 /// A reading each quarter of an hour over the window, edges included, with the given increments.
@@ -33,7 +36,11 @@ fn readings(steps_um: &[i32]) -> Vec<Reading> {
 
 fn sum(readings: &[Reading]) -> (i64, usize) {
     let days = station_days(readings, window());
-    let known = days.iter().filter_map(|d| d.rain_um).map(|rain| i64::from(rain.0)).sum();
+    let known = days
+        .iter()
+        .filter_map(|d| d.rain_um)
+        .map(|rain| i64::from(rain.0))
+        .sum();
     (known, days.iter().filter(|d| d.rain_um.is_none()).count())
 }
 

@@ -2,6 +2,11 @@
 //! two stations to the payout, with the numbers that were published for a real ward, and with
 //! everything a station can do wrong. Never a gap taken for a dry day.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use data_processor::index::{Computed, Inputs, compute};
 use data_processor::rule::Siting;

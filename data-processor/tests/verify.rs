@@ -44,7 +44,10 @@ fn station(rank: u16, product: &Product) -> StationEvidence {
 
 fn bundle() -> Bundle {
     let product = product();
-    let zone = product.zone_of_ward("0234").expect("the ward of Karare has a zone").clone();
+    let zone = product
+        .zone_of_ward("0234")
+        .expect("the ward of Karare has a zone")
+        .clone();
     let stations = vec![station(1, &product), station(2, &product)];
     let window = product.cover_window(1984).unwrap();
     let inputs = Inputs {
@@ -70,7 +73,10 @@ fn bundle() -> Bundle {
         .iter()
         .map(|kes| {
             let sum_insured = Money::kes(*kes).unwrap();
-            ScheduleLine { sum_insured, payout: settlement.payout(sum_insured).unwrap() }
+            ScheduleLine {
+                sum_insured,
+                payout: settlement.payout(sum_insured).unwrap(),
+            }
         })
         .collect();
     Bundle {
@@ -105,9 +111,15 @@ fn a_changed_digit_is_refused_and_its_line_named() {
     let name = cid(&honest.bytes());
     type Change = fn(&mut Bundle);
     let changes: [(&str, Change); 7] = [
-        ("schedule[KE", |b| b.schedule[0].payout = Money::kes(1_901).unwrap()),
-        ("days[1984-03-02]", |b| b.days[1].rain_um = Some(RainUm(1_001))),
-        ("days[1984-03-03]", |b| b.stations[0].days[2].rain_um = Some(RainUm(999))),
+        ("schedule[KE", |b| {
+            b.schedule[0].payout = Money::kes(1_901).unwrap()
+        }),
+        ("days[1984-03-02]", |b| {
+            b.days[1].rain_um = Some(RainUm(1_001))
+        }),
+        ("days[1984-03-03]", |b| {
+            b.stations[0].days[2].rain_um = Some(RainUm(999))
+        }),
         ("observed.phases[", |b| b.observed.phases[0].rain_um += 10),
         ("observed.confidence", |b| b.observed.confidence -= 1),
         ("product_hash", |b| b.product_hash.replace_range(0..1, "z")),
@@ -117,9 +129,16 @@ fn a_changed_digit_is_refused_and_its_line_named() {
         let mut changed = honest.clone();
         change(&mut changed);
         let verdict = verify(&changed.bytes(), Some(&name));
-        let lines: Vec<_> = verdict.differences.iter().map(|d| d.line.as_str()).collect();
+        let lines: Vec<_> = verdict
+            .differences
+            .iter()
+            .map(|d| d.line.as_str())
+            .collect();
         assert!(lines.contains(&"cid"), "{lines:?}");
-        assert!(lines.iter().any(|l| l.starts_with(line)), "{line}: {lines:?}");
+        assert!(
+            lines.iter().any(|l| l.starts_with(line)),
+            "{line}: {lines:?}"
+        );
     }
 }
 

@@ -41,6 +41,9 @@ pub fn router(world: World) -> Router {
         .nest("/weatherxm/api/v1", weatherxm::router())
         .nest("/pinata", pinata::router())
         .nest("/gateway", pinata::gateway())
-        .nest("/control", control::router().merge(weatherxm::control()))
+        .nest(
+            "/control",
+            control::router().merge(weather::control::router()),
+        )
         .with_state(world)
 }

@@ -3,14 +3,12 @@
 //! of a day comes with the next. Nested under its prefix by the router.
 
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, Query, State as Shared};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use domain::cell::RiskCell;
 use h3o::{LatLng, Resolution};
@@ -20,25 +18,21 @@ use serde_json::{Value, json};
 
 use crate::World;
 use crate::reply::{Subject, faulted, json as answer};
-use crate::weather::replay::{self, Matched, Replay};
-use crate::weather::sky::{Fault, FaultKind, Sample, Sky, Source};
-use crate::weather::station::{IN_CELL_MAX, Station};
-use crate::weather::wards;
+use crate::weather::fault::{FaultKind, spoil};
+use crate::weather::replay::Matched;
+use crate::weather::sky::{Sample, Sky};
+use crate::weather::station::Station;
 use crate::world::State;
 
 /// The provider's name in faults and counters.
 const PROVIDER: &str = "weatherxm";
 /// Widest search, metres.
 const RADIUS_M_MAX: f64 = 100_000.0;
-/// Most faults on demand.
-const FAULTS_MAX: usize = 1_000;
-/// Answers that can be switched on.
-const STATUSES: [u16; 5] = [401, 403, 404, 429, 500];
 
 /// How a list of stations is wrapped: both were seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Wrapper {
+pub(crate) enum Wrapper {
     /// A bare array with `cellIndex`.
     #[default]
     Bare,
@@ -49,13 +43,16 @@ enum Wrapper {
 /// What the twin keeps between requests.
 #[derive(Debug, Default)]
 pub(crate) struct Weather {
-    sky: Sky,
-    wrapper: Wrapper,
+    /// What is overhead.
+    pub(crate) sky: Sky,
+    /// How lists are wrapped.
+    pub(crate) wrapper: Wrapper,
     /// Days until the quality of a day is published, beyond the next.
-    quality_delay_days: u8,
+    pub(crate) quality_delay_days: u8,
     /// Every answer has this status; 0 for none.
-    status: u16,
-    matched: Option<Matched>,
+    pub(crate) status: u16,
+    /// Which columns of a replayed file are wards.
+    pub(crate) matched: Option<Matched>,
 }
 
 /// The provider's endpoints, relative to its base address.
@@ -66,13 +63,6 @@ pub(crate) fn router() -> Router<World> {
         .route("/stations/{id}/history", get(history))
         .route("/stations/{id}/latest", get(latest))
         .route("/cells/{cell}/stations", get(cell_stations))
-}
-
-/// The control endpoints for weather, relative to `/control`.
-pub(crate) fn control() -> Router<World> {
-    Router::new()
-        .route("/weather", post(set_weather).get(show_weather))
-        .route("/stations", get(show_stations))
 }
 
 #[derive(Deserialize)]
@@ -300,67 +290,6 @@ impl Weather {
                "data_quality": data.map_or(json!({}), |score| json!({"score": score})),
                "location_quality": location})
     }
-
-    fn show(&self) -> Value {
-        let (scenario, replay) = match &self.sky.source {
-            Source::Scenario(scenario) => (json!(scenario), Value::Null),
-            Source::Replay(_) => (Value::Null, json!(self.matched)),
-        };
-        json!({"scenario": scenario, "replay": replay, "seed": self.sky.seed,
-               "wards": self.sky.wards, "stations_per_cell": self.sky.stations_per_cell,
-               "wrapper": self.wrapper, "quality_delay_days": self.quality_delay_days,
-               "status": self.status, "faults": self.sky.faults, "moved": self.sky.moved})
-    }
-}
-
-/// What was asked to go wrong with a day's samples.
-fn spoil(
-    mut samples: Vec<Sample>,
-    faults: &[FaultKind],
-    date: NaiveDate,
-    now: DateTime<Utc>,
-) -> Vec<Sample> {
-    let hour = |at: DateTime<Utc>| {
-        at.signed_duration_since(date.and_time(NaiveTime::MIN).and_utc())
-            .num_hours()
-    };
-    for fault in faults {
-        let at = samples.iter().position(|sample| hour(sample.at) == 14);
-        match fault {
-            FaultKind::Negative => {
-                if let Some(sample) = at.and_then(|at| samples.get_mut(at)) {
-                    sample.counter_um = Some(-9_999_000);
-                }
-            }
-            FaultKind::Duplicate => {
-                let later = samples.iter().copied().find(|sample| hour(sample.at) == 16);
-                samples.extend(later);
-                if let Some(sample) = at.and_then(|at| samples.get(at)).copied() {
-                    let other = sample.counter_um.map(|um| um + 5_000);
-                    samples.push(Sample {
-                        counter_um: other,
-                        ..sample
-                    });
-                }
-            }
-            FaultKind::Future => {
-                let counter_um = samples.last().and_then(|last| last.counter_um);
-                samples.push(Sample {
-                    at: now + TimeDelta::days(2),
-                    counter_um,
-                });
-            }
-            FaultKind::Missing => {
-                for sample in samples.iter_mut().filter(|s| (8..10).contains(&hour(s.at))) {
-                    sample.counter_um = None;
-                }
-            }
-            FaultKind::Silent => samples.retain(|s| !(6..10).contains(&hour(s.at))),
-            FaultKind::SilentNight => samples.retain(|s| !(19..23).contains(&hour(s.at))),
-            FaultKind::Reset | FaultKind::Absent => {}
-        }
-    }
-    samples
 }
 
 fn history_body(station: &Station, date: NaiveDate, health: &Value, samples: &[Sample]) -> String {
@@ -430,145 +359,4 @@ fn raw(body: String) -> Response {
     );
     *response.status_mut() = StatusCode::OK;
     response
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReplaySetup {
-    #[serde(alias = "path")]
-    weather: PathBuf,
-    #[serde(default)]
-    points: Option<PathBuf>,
-    #[serde(default)]
-    county: Option<String>,
-    /// Another table of wards than the shipped one.
-    #[serde(default)]
-    wards: Option<PathBuf>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Setup {
-    scenario: Option<String>,
-    replay: Option<ReplaySetup>,
-    seed: Option<u64>,
-    wards: Option<Vec<String>>,
-    stations_per_cell: Option<u8>,
-    wrapper: Option<Wrapper>,
-    quality_delay_days: Option<u8>,
-    status: Option<u16>,
-    faults: Option<Vec<Fault>>,
-    moved: Option<Vec<String>>,
-}
-
-async fn set_weather(Shared(world): Shared<World>, bytes: Bytes) -> Response {
-    let bad = |message: &str| answer(400, &json!({"error": message}));
-    let setup: Setup = match serde_json::from_slice(&bytes) {
-        Ok(setup) => setup,
-        Err(error) => return bad(&error.to_string()),
-    };
-    match change(&world, setup) {
-        Ok(shown) => answer(200, &shown),
-        Err(error) => bad(&format!("{error:#}")),
-    }
-}
-
-/// Everything is checked before anything is changed.
-fn change(world: &World, setup: Setup) -> anyhow::Result<Value> {
-    use anyhow::{Context as _, ensure};
-    ensure!(
-        setup.scenario.is_none() || setup.replay.is_none(),
-        "give a scenario or a replay, not both"
-    );
-    let source = match (setup.scenario, setup.replay) {
-        (Some(name), _) => {
-            let scenario = serde_json::from_value(json!(name))
-                .context("scenario must be drought, good or flood")?;
-            Some((Source::Scenario(scenario), None))
-        }
-        (None, Some(asked)) => {
-            let daily = replay::load(&asked.weather)?;
-            let table = asked.wards.as_deref().map(wards::read).transpose()?;
-            let matched = replay::match_table(
-                &daily.columns,
-                asked.points.as_deref(),
-                asked.county.as_deref(),
-                table.as_deref().unwrap_or(wards::all()),
-            )?;
-            Some((
-                Source::Replay(Arc::new(Replay::new(&daily, &matched))),
-                Some(matched),
-            ))
-        }
-        (None, None) => None,
-    };
-    for code in setup.wards.iter().flatten() {
-        ensure!(wards::find(code).is_some(), "there is no ward {code:?}");
-    }
-    let status = setup.status.unwrap_or(0);
-    ensure!(
-        status == 0 || STATUSES.contains(&status),
-        "status must be 0 or one of {STATUSES:?}"
-    );
-    let per_cell = setup.stations_per_cell.unwrap_or(0);
-    ensure!(
-        per_cell <= IN_CELL_MAX,
-        "stations_per_cell must be 0, 1 or 2"
-    );
-    ensure!(
-        setup
-            .faults
-            .as_ref()
-            .is_none_or(|faults| faults.len() <= FAULTS_MAX),
-        "at most {FAULTS_MAX} faults"
-    );
-    Ok(world.with_weather(|weather| {
-        if let Some((source, matched)) = source {
-            weather.sky.source = source;
-            weather.matched = matched;
-        }
-        weather.sky.seed = setup.seed.or(weather.sky.seed);
-        weather.wrapper = setup.wrapper.unwrap_or(weather.wrapper);
-        weather.status = setup.status.unwrap_or(weather.status);
-        weather.quality_delay_days = setup
-            .quality_delay_days
-            .unwrap_or(weather.quality_delay_days);
-        weather.sky.stations_per_cell = setup
-            .stations_per_cell
-            .unwrap_or(weather.sky.stations_per_cell);
-        if let Some(wards) = setup.wards {
-            weather.sky.wards = wards;
-        }
-        if let Some(faults) = setup.faults {
-            weather.sky.faults = faults;
-        }
-        if let Some(moved) = setup.moved {
-            weather.sky.moved = moved.into_iter().collect();
-        }
-        weather.sky.forget();
-        match (&weather.sky.source, &weather.matched) {
-            (Source::Replay(_), Some(matched)) => json!(matched),
-            _ => weather.show(),
-        }
-    }))
-}
-
-async fn show_weather(Shared(world): Shared<World>) -> Response {
-    world.with_weather(|weather| answer(200, &weather.show()))
-}
-
-async fn show_stations(Shared(world): Shared<World>) -> Response {
-    world.with_weather(|weather| {
-        let stations: Vec<Value> = weather
-            .sky
-            .handed_out
-            .values()
-            .map(|station| {
-                json!({"id": station.id, "cell": station.cell().to_string(), "lat": station.lat,
-                       "lon": station.lon, "elevation": station.elevation,
-                       "in_cell": station.is_in_cell})
-            })
-            .collect();
-        answer(200, &json!({"stations": stations}))
-    })
 }

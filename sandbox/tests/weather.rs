@@ -1,6 +1,11 @@
 //! The weather twin over its router: shapes, the switches, and that nothing is told ahead of time.
 //! Asks as a client would; how a client parses it is tested with the client.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+
 use axum::body::{Body, to_bytes};
 use chrono::{DateTime, Utc};
 use http::Request;

@@ -7,6 +7,7 @@
 
 pub mod consumer;
 pub mod damage;
+pub mod docs;
 pub mod notify;
 pub mod payout;
 pub mod premium;

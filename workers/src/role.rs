@@ -24,7 +24,7 @@ use store::{Pii, Pool};
 
 use crate::consumer::{self, Handler};
 use crate::settings::Settings;
-use crate::{damage, notify, payout, premium, relay, satellite, sweeps, weather};
+use crate::{damage, docs, notify, payout, premium, relay, satellite, sweeps, weather};
 
 /// How often the relay measures backlog and queues, and a resting loop shows life.
 const MEASURE: Duration = Duration::from_secs(5);
@@ -119,6 +119,12 @@ enum Command {
     CheckConfig,
     /// Ask the running process whether it is alive: exit 0 if so, for container health checks.
     Health,
+    /// Print a generated document.
+    #[command(hide = true)]
+    Docs {
+        /// Which one.
+        part: docs::Part,
+    },
 }
 
 /// What a role's handlers are built from; cloning it is cheap.
@@ -156,6 +162,7 @@ pub fn run(process: Process) -> ExitCode {
     let done = match cli.command {
         Some(Command::CheckConfig) => check(process, &cli.settings),
         Some(Command::Health) => ask_health(&cli.settings),
+        Some(Command::Docs { part }) => print(&docs::markdown(part)),
         None => serve(process, cli.settings),
     };
     match done {
@@ -190,6 +197,10 @@ fn check(process: Process, settings: &Settings) -> anyhow::Result<()> {
         "{process}: configuration is complete"
     )?;
     Ok(())
+}
+
+fn print(document: &str) -> anyhow::Result<()> {
+    Ok(std::io::stdout().lock().write_all(document.as_bytes())?)
 }
 
 fn ask_health(settings: &Settings) -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
 //! Texts through a pretend gateway, on a real database: one text per subject, doubt resent once,
 //! refusals that look like success noticed, and who opted out left alone.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/market.rs"]
 mod market;
 mod support;

@@ -45,7 +45,14 @@ fn config_of(binary: &Path) -> anyhow::Result<String> {
     if let Ok(table) = ask(binary, &["docs", "config"]) {
         return Ok(table);
     }
-    let help = ask(binary, &["--help"])?;
+    // a binary with several commands has its settings under the one that serves
+    let serving = [
+        vec!["serve", "--help"],
+        vec!["stream", "--help"],
+        vec!["--help"],
+    ];
+    let helps = serving.iter().find_map(|args| ask(binary, args).ok());
+    let help = helps.with_context(|| format!("{} has no --help", binary.display()))?;
     Ok(format!("```text\n{help}\n```"))
 }
 

@@ -1,4 +1,5 @@
 //! Wrong tokens, broken bodies, endless texts, too many hops, a closed channel.
+//! Never logs nor keeps what a stranger sent: every answer is a screen, and a counter moves.
 
 use axum::http::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};

@@ -1,4 +1,5 @@
 //! What a purchase writes, when it writes nothing, and what a second one does.
+//! No prompt is ever sent by a hop: a purchase only writes and rings.
 
 use axum::http::StatusCode;
 use chrono::TimeDelta;
@@ -108,12 +109,7 @@ async fn a_seeded_farmer_without_a_pin_chooses_one_as_she_buys(
 ) {
     let world = World::new(options, connect).await;
     world.farmer(PHONE).await;
-    let mut conn = world.pool.acquire().await.unwrap();
-    sqlx::raw_sql("update farmers set pin_hash = null")
-        .execute(&mut *conn)
-        .await
-        .unwrap();
-    drop(conn);
+    world.change("update farmers set pin_hash = null").await;
     let inputs = "1*2*1*1*2*1*4711*4711";
     let said = world.says("S2", PHONE, inputs).await;
     assert!(said.starts_with("END Ombi la M-PESA"), "{said}");
@@ -143,11 +139,9 @@ async fn nothing_is_sold_after_the_close_or_beyond_capacity(
     let world = World::new(options, connect).await;
     world.farmer(PHONE).await;
     world.says("S2", PHONE, BUY).await;
-    let mut conn = world.pool.acquire().await.unwrap();
     let full =
         "update capacity set limit_minor = reserved_minor; update policies set state = 'lapsed'";
-    sqlx::raw_sql(full).execute(&mut *conn).await.unwrap();
-    drop(conn);
+    world.change(full).await;
     let sold_out = world.says("S3", PHONE, BUY).await;
     assert!(
         sold_out.starts_with("END Bima hii imeisha eneo lako."),

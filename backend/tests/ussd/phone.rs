@@ -15,8 +15,8 @@ use runtime::ids::Ids;
 use runtime::lifecycle::Lifecycle;
 use runtime::metrics::Metrics;
 use runtime::redis::Redis;
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Row};
 use store::Pii;
 use tower::ServiceExt;
 
@@ -198,12 +198,12 @@ impl World {
 
     /// A number out of the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        let mut conn = self.pool.acquire().await.unwrap();
-        sqlx::raw_sql(sql)
-            .fetch_one(&mut *conn)
-            .await
-            .unwrap()
-            .get(0)
+        store::testing::number(&self.pool, sql).await.unwrap()
+    }
+
+    /// Changes what no store function would.
+    pub(crate) async fn change(&self, sql: &'static str) {
+        store::testing::change(&self.pool, sql).await.unwrap();
     }
 
     /// Loses every session, as a flush of Redis would.

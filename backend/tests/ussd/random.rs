@@ -1,4 +1,5 @@
 //! Three hundred conversations of people who type anything, one scripted to the premium in ten.
+//! Runs from a fixed seed, so that a failure repeats.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

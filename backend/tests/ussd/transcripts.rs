@@ -1,7 +1,7 @@
 //! Conversations from the first dial to the M-Pesa prompt, as the farmer reads them.
+//! The snapshots are the reference for both languages.
 
 use chrono::TimeDelta;
-use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::phone::{ADD_PLOT, BUY, REGISTER, World};
@@ -45,12 +45,9 @@ async fn a_registered_farmer_looks_around(options: PgPoolOptions, connect: PgCon
     for (session, inputs) in [("S3", "2*1*0*0*3*0"), ("S4", "5*0*6*1*7*1*0*00*0")] {
         said.extend(world.talk(session, PHONE, inputs).await);
     }
-    let mut conn = world.pool.acquire().await.unwrap();
-    let row = sqlx::raw_sql("select short_code from policies")
-        .fetch_one(&mut *conn)
+    let code = store::testing::text(&world.pool, "select short_code from policies")
         .await
         .unwrap();
-    let code: String = row.get(0);
     insta::assert_snapshot!(
         "looks_around",
         said.join("\n----\n").replace(&code, "(code)")
@@ -203,8 +200,7 @@ async fn my_season_tells_rain_so_far_and_the_trigger(
                 select id, '2026-03-01'::date + n, case when n = 4 then null else 10500 end, \
                 case when n = 4 then 'missing' else 'primary' end, created_at \
                 from risks, generate_series(0, 9) as n";
-    let mut conn = world.pool.acquire().await.unwrap();
-    sqlx::raw_sql(on_risk).execute(&mut *conn).await.unwrap();
+    world.change(on_risk).await;
     world.advance(TimeDelta::days(40));
     let dry = world.says("S3", PHONE, "3").await;
     assert_eq!(
@@ -212,8 +208,7 @@ async fn my_season_tells_rain_so_far_and_the_trigger(
         "CON Wadi 0234: mvua bado haijapimwa.\n\
          Kinga 1 Mac-31 Mei hulipa mvua ikiwa chini ya mm 278.\n0. Rudi"
     );
-    sqlx::raw_sql(rain).execute(&mut *conn).await.unwrap();
-    drop(conn);
+    world.change(rain).await;
     let wet = world.says("S4", PHONE, "3").await;
     assert_eq!(
         wet,

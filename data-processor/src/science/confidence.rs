@@ -50,10 +50,14 @@ pub fn confidence(observing: &Observing) -> u8 {
     let [of_coverage, of_agreement, of_proximity, of_quality] = WEIGHTS;
     let coverage = share(observing.days_known, observing.days);
     let quality = share(observing.days_good, observing.days);
-    let proximity = observing.distance_m.map_or(1.0, |metres| (-f64::from(metres) / PROXIMITY_M).exp());
+    let proximity = observing
+        .distance_m
+        .map_or(1.0, |metres| (-f64::from(metres) / PROXIMITY_M).exp());
     let rest = of_coverage * coverage + of_proximity * proximity + of_quality * quality;
     match observing.pair {
-        Some(pair) if observing.stations > 1 => whole_percent(rest + of_agreement * agreement(pair)),
+        Some(pair) if observing.stations > 1 => {
+            whole_percent(rest + of_agreement * agreement(pair))
+        }
         // nobody to agree with: the other terms are weighed anew
         _ => whole_percent(rest / (1.0 - of_agreement)).min(CONFIDENCE_ONE_STATION_MAX),
     }
@@ -63,7 +67,10 @@ pub fn confidence(observing: &Observing) -> u8 {
 fn agreement(pair: Pair) -> f64 {
     let float = |um: i64| f64::from(i32::try_from(um).unwrap_or(i32::MAX));
     let scale = (float(pair.trigger_um) / 2.0).max(AGREEMENT_UM_MIN);
-    let apart = pair.first_um.saturating_sub(pair.second_um).saturating_abs();
+    let apart = pair
+        .first_um
+        .saturating_sub(pair.second_um)
+        .saturating_abs();
     1.0 - (float(apart) / scale).min(1.0)
 }
 
@@ -73,7 +80,10 @@ fn share(part: u32, whole: u32) -> f64 {
 
 /// The largest whole per cent that a share reaches.
 fn whole_percent(share: f64) -> u8 {
-    (0..=100_u8).rev().find(|p| f64::from(*p) <= share * 100.0 + ROUNDING).unwrap_or(0)
+    (0..=100_u8)
+        .rev()
+        .find(|p| f64::from(*p) <= share * 100.0 + ROUNDING)
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -82,23 +92,55 @@ mod tests {
     use proptest::prelude::*;
 
     fn two() -> Observing {
-        let pair = Pair { first_um: 92_000, second_um: 92_000, trigger_um: 278_000 };
+        let pair = Pair {
+            first_um: 92_000,
+            second_um: 92_000,
+            trigger_um: 278_000,
+        };
         let (days, stations) = (92, 2);
-        Observing { days, days_known: 92, days_good: 92, pair: Some(pair), distance_m: None, stations }
+        Observing {
+            days,
+            days_known: 92,
+            days_good: 92,
+            pair: Some(pair),
+            distance_m: None,
+            stations,
+        }
     }
 
     #[test]
     fn two_stations_that_agree_are_relied_on_and_one_never_is() {
         assert_eq!(confidence(&two()), 100);
-        assert_eq!(confidence(&Observing { pair: None, stations: 1, ..two() }), 79);
-        assert_eq!(confidence(&Observing { pair: None, stations: 0, ..two() }), 0);
+        assert_eq!(
+            confidence(&Observing {
+                pair: None,
+                stations: 1,
+                ..two()
+            }),
+            79
+        );
+        assert_eq!(
+            confidence(&Observing {
+                pair: None,
+                stations: 0,
+                ..two()
+            }),
+            0
+        );
     }
 
     #[test]
     fn disagreement_costs_up_to_a_quarter() {
         let apart = |second_um| {
-            let pair = Pair { first_um: 92_000, second_um, trigger_um: 278_000 };
-            confidence(&Observing { pair: Some(pair), ..two() })
+            let pair = Pair {
+                first_um: 92_000,
+                second_um,
+                trigger_um: 278_000,
+            };
+            confidence(&Observing {
+                pair: Some(pair),
+                ..two()
+            })
         };
         // 69.5 mm apart is half of the trigger's half
         assert_eq!((apart(161_500), apart(900_000)), (87, 75));
@@ -106,10 +148,29 @@ mod tests {
 
     #[test]
     fn what_is_missing_odd_or_far_costs_its_share() {
-        assert_eq!(confidence(&Observing { days_known: 46, ..two() }), 82);
-        assert_eq!(confidence(&Observing { days_good: 0, ..two() }), 80);
+        assert_eq!(
+            confidence(&Observing {
+                days_known: 46,
+                ..two()
+            }),
+            82
+        );
+        assert_eq!(
+            confidence(&Observing {
+                days_good: 0,
+                ..two()
+            }),
+            80
+        );
         // 0.8 + 0.2 / e
-        assert_eq!(confidence(&Observing { distance_m: Some(15_000), stations: 3, ..two() }), 87);
+        assert_eq!(
+            confidence(&Observing {
+                distance_m: Some(15_000),
+                stations: 3,
+                ..two()
+            }),
+            87
+        );
     }
 
     proptest! {

@@ -52,14 +52,21 @@ mod tests {
         for (found, published) in distances.iter().zip([12.602_903, 15.665_228, 23.906_499]) {
             assert!((found - published).abs() < 0.001, "{found}");
         }
-        let known = [(12_603, RainUm(12_000)), (15_665, RainUm(4_000)), (23_906, RainUm(0))];
+        let known = [
+            (12_603, RainUm(12_000)),
+            (15_665, RainUm(4_000)),
+            (23_906, RainUm(0)),
+        ];
         let estimate = inverse_distance(&known).unwrap();
         assert!((estimate.0 - 7_578).abs() <= 1, "{estimate}");
     }
 
     #[test]
     fn two_stations_are_not_enough_and_one_on_the_spot_is_taken() {
-        assert_eq!(inverse_distance(&[(5_000, RainUm(1)), (6_000, RainUm(2))]), None);
+        assert_eq!(
+            inverse_distance(&[(5_000, RainUm(1)), (6_000, RainUm(2))]),
+            None
+        );
         let on_the_spot = [(0, RainUm(7)), (5_000, RainUm(1)), (6_000, RainUm(2))];
         assert_eq!(inverse_distance(&on_the_spot), Some(RainUm(7)));
     }

@@ -11,7 +11,10 @@ pub mod rain;
 #[must_use]
 pub fn whole(value: f64) -> Option<i64> {
     // through digits: exact, and no cast that could truncate in silence
-    value.is_finite().then(|| format!("{value:.0}")).and_then(|digits| digits.parse().ok())
+    value
+        .is_finite()
+        .then(|| format!("{value:.0}"))
+        .and_then(|digits| digits.parse().ok())
 }
 
 #[cfg(test)]
@@ -20,7 +23,10 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_nearest_and_nonsense_is_none() {
-        assert_eq!((whole(2.6), whole(-2.6), whole(-0.4)), (Some(3), Some(-3), Some(0)));
+        assert_eq!(
+            (whole(2.6), whole(-2.6), whole(-0.4)),
+            (Some(3), Some(-3), Some(0))
+        );
         assert_eq!((whole(f64::NAN), whole(f64::INFINITY)), (None, None));
     }
 }

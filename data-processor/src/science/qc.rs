@@ -72,10 +72,7 @@ pub struct Quality {
 }
 
 /// Flags of a local day from the quality of the two UTC days it is made of.
-pub fn quality_flags(
-    day: NaiveDate,
-    quality_of: impl Fn(NaiveDate) -> Quality,
-) -> BTreeSet<Flag> {
+pub fn quality_flags(day: NaiveDate, quality_of: impl Fn(NaiveDate) -> Quality) -> BTreeSet<Flag> {
     let mut flags = BTreeSet::new();
     for date in [previous_day(day), day] {
         let quality = quality_of(date);
@@ -84,7 +81,10 @@ pub fn quality_flags(
             Some(e4) if e4 < DATA_QUALITY_E4_MIN => flags.insert(Flag::Quality),
             Some(_) => false,
         };
-        if quality.location_e4.is_some_and(|e4| e4 < LOCATION_QUALITY_E4) {
+        if quality
+            .location_e4
+            .is_some_and(|e4| e4 < LOCATION_QUALITY_E4)
+        {
             flags.insert(Flag::Location);
         }
     }
@@ -104,14 +104,29 @@ mod tests {
     #[test]
     fn a_day_is_as_good_as_both_of_its_utc_days() {
         let day: NaiveDate = "2026-03-05".parse().unwrap();
-        let good = Quality { data_e4: Some(9_500), location_e4: Some(10_000) };
+        let good = Quality {
+            data_e4: Some(9_500),
+            location_e4: Some(10_000),
+        };
         let with = |before: Quality| {
             let flags = quality_flags(day, |date| if date == day { good } else { before });
             flags.into_iter().map(Flag::as_str).collect::<Vec<_>>()
         };
         assert_eq!(with(good), Vec::<&str>::new());
-        assert_eq!(with(Quality { data_e4: Some(7_999), ..good }), ["quality"]);
-        assert_eq!(with(Quality { data_e4: None, location_e4: Some(0) }), ["location", "unscored"]);
+        assert_eq!(
+            with(Quality {
+                data_e4: Some(7_999),
+                ..good
+            }),
+            ["quality"]
+        );
+        assert_eq!(
+            with(Quality {
+                data_e4: None,
+                location_e4: Some(0)
+            }),
+            ["location", "unscored"]
+        );
     }
 
     #[test]

@@ -85,14 +85,20 @@ fn count_interval(
 ) {
     let seconds = end.at.signed_duration_since(start.at).num_seconds();
     let is_reset = after < before;
-    let delta = if is_reset { after } else { RainUm(after.0.saturating_sub(before.0)) };
+    let delta = if is_reset {
+        after
+    } else {
+        RainUm(after.0.saturating_sub(before.0))
+    };
     let (opening, closing) = (local_day(start.at), day_of_interval_ending(end.at));
     let is_long = seconds > GAP_SECONDS_MAX;
     if is_long && opening < closing {
         // a reset hides what fell before it: then nothing is known of either side
         let is_dry = delta == RainUm::DRY && !is_reset;
         for (_, tally) in tallies.range_mut(opening..=closing) {
-            tally.flags.insert(if is_dry { Flag::Bridged } else { Flag::Lost });
+            tally
+                .flags
+                .insert(if is_dry { Flag::Bridged } else { Flag::Lost });
             tally.is_lost |= !is_dry;
         }
     }
@@ -123,7 +129,11 @@ fn close(day: NaiveDate, mut tally: Tally, is_enclosed: bool) -> StationDay {
         rain_um,
         samples: tally.samples,
         resets: tally.resets,
-        flags: tally.flags.into_iter().map(|flag| flag.as_str().to_owned()).collect(),
+        flags: tally
+            .flags
+            .into_iter()
+            .map(|flag| flag.as_str().to_owned())
+            .collect(),
         replies: tally.replies.into_iter().collect(),
     }
 }
@@ -158,12 +168,18 @@ mod tests {
     }
 
     fn days(text: &str, first: &str, last: &str) -> Vec<StationDay> {
-        let window = Window { start: day(first), end: next_day(day(last)) };
+        let window = Window {
+            start: day(first),
+            end: next_day(day(last)),
+        };
         station_days(&readings(text), window)
     }
 
     fn rain(text: &str, first: &str, last: &str) -> Vec<Option<i32>> {
-        days(text, first, last).into_iter().map(|day| day.rain_um.map(|rain| rain.0)).collect()
+        days(text, first, last)
+            .into_iter()
+            .map(|day| day.rain_um.map(|rain| rain.0))
+            .collect()
     }
 
     fn has(day: &StationDay, flag: Flag) -> bool {
@@ -187,7 +203,11 @@ mod tests {
     #[test]
     fn without_a_sample_at_midnight_the_later_sample_has_it() {
         let day = |first: &str| {
-            rain(&format!("{first}\n03-05T21:20 6.0\n03-05T22:00 6.0"), "2026-03-05", "2026-03-06")
+            rain(
+                &format!("{first}\n03-05T21:20 6.0\n03-05T22:00 6.0"),
+                "2026-03-05",
+                "2026-03-06",
+            )
         };
         // 40 minutes over midnight: the rain belongs to the day of the later sample
         assert_eq!(day("03-04T21:00 1.0\n03-05T20:40 2.0"), [Some(1_000), None]);
@@ -196,9 +216,8 @@ mod tests {
     #[test]
     fn a_long_silence_over_midnight_is_dry_only_if_the_counter_stood_still() {
         let with = |later: &str| {
-            let text = format!(
-                "03-04T21:00 1.0\n03-05T19:00 2.0\n03-05T23:00 {later}\n03-06T21:00 9.0"
-            );
+            let text =
+                format!("03-04T21:00 1.0\n03-05T19:00 2.0\n03-05T23:00 {later}\n03-06T21:00 9.0");
             days(&text, "2026-03-05", "2026-03-06")
         };
         let dry = with("2.0");
@@ -214,7 +233,11 @@ mod tests {
 
     #[test]
     fn a_silence_inside_a_day_loses_nothing() {
-        let days = days("03-04T21:00 1.0\n03-05T03:00 1.5\n03-05T12:00 4.0\n03-05T21:00 4.0", "2026-03-05", "2026-03-05");
+        let days = days(
+            "03-04T21:00 1.0\n03-05T03:00 1.5\n03-05T12:00 4.0\n03-05T21:00 4.0",
+            "2026-03-05",
+            "2026-03-05",
+        );
         assert_eq!(days[0].rain_um, Some(RainUm(3_000)));
         assert!(has(&days[0], Flag::Gap));
         assert_eq!(days[0].samples, 3);
@@ -224,7 +247,7 @@ mod tests {
     fn a_fallen_counter_is_a_reset_and_counts_what_fell_since() {
         // the provider's own example: a counter falls to 0 at a reboot and goes on
         let days = days(
-                "03-04T21:00 410.2
+            "03-04T21:00 410.2
                  03-05T06:00 412.7
                  03-05T06:15 0.0
                  03-05T06:30 0.6
@@ -245,28 +268,57 @@ mod tests {
     #[test]
     fn what_is_not_enclosed_by_samples_is_missing() {
         assert_eq!(rain("", "2026-03-05", "2026-03-05"), [None]);
-        assert_eq!(rain("03-05T10:00 1.0\n03-05T21:00 1.0", "2026-03-05", "2026-03-05"), [None]);
-        assert_eq!(rain("03-04T21:00 1.0\n03-05T20:45 1.0", "2026-03-05", "2026-03-05"), [None]);
-        assert_eq!(rain("03-04T21:00 -\n03-05T21:00 1.0", "2026-03-05", "2026-03-05"), [None]);
+        assert_eq!(
+            rain(
+                "03-05T10:00 1.0\n03-05T21:00 1.0",
+                "2026-03-05",
+                "2026-03-05"
+            ),
+            [None]
+        );
+        assert_eq!(
+            rain(
+                "03-04T21:00 1.0\n03-05T20:45 1.0",
+                "2026-03-05",
+                "2026-03-05"
+            ),
+            [None]
+        );
+        assert_eq!(
+            rain("03-04T21:00 -\n03-05T21:00 1.0", "2026-03-05", "2026-03-05"),
+            [None]
+        );
     }
 
     #[test]
     fn a_refused_reading_is_stepped_over_and_flagged() {
-        let days = days("03-04T21:00 1.0\n03-05T10:00 -\n03-05T10:15 2.0\n03-05T21:00 2.0", "2026-03-05", "2026-03-05");
+        let days = days(
+            "03-04T21:00 1.0\n03-05T10:00 -\n03-05T10:15 2.0\n03-05T21:00 2.0",
+            "2026-03-05",
+            "2026-03-05",
+        );
         assert_eq!(days[0].rain_um, Some(RainUm(1_000)));
         assert!(has(&days[0], Flag::Refused));
     }
 
     #[test]
     fn rain_faster_than_a_gauge_can_measure_is_flagged_and_kept() {
-        let days = days("03-04T21:00 0.0\n03-05T10:00 0.0\n03-05T10:01 20.0\n03-05T21:00 20.0", "2026-03-05", "2026-03-05");
+        let days = days(
+            "03-04T21:00 0.0\n03-05T10:00 0.0\n03-05T10:01 20.0\n03-05T21:00 20.0",
+            "2026-03-05",
+            "2026-03-05",
+        );
         assert_eq!(days[0].rain_um, Some(RainUm(20_000)));
         assert!(has(&days[0], Flag::Rate));
     }
 
     #[test]
     fn a_day_names_the_replies_it_was_computed_from() {
-        let both = days("03-04T21:00 1.0\n03-05T09:00 2.0\n03-05T21:00 2.0", "2026-03-05", "2026-03-05");
+        let both = days(
+            "03-04T21:00 1.0\n03-05T09:00 2.0\n03-05T21:00 2.0",
+            "2026-03-05",
+            "2026-03-05",
+        );
         assert_eq!(both[0].replies, ["03-04", "03-05"]);
         assert_eq!(both[0].flags, ["gap"]);
     }

@@ -64,7 +64,10 @@ impl Farmer {
             self.sent.push(self.keys[self.pressed].clone());
             self.pressed += 1;
         }
-        let hop = (format!("ATUid_{}_{}", self.phone, self.session), self.sent.join("*"));
+        let hop = (
+            format!("ATUid_{}_{}", self.phone, self.session),
+            self.sent.join("*"),
+        );
         self.last = Some(hop.clone());
         Some(hop)
     }

@@ -6,6 +6,8 @@
 //! the background: a seed and a list of operations are the whole story. Called by its tests.
 
 pub mod farmer;
+mod gateway;
 pub mod op;
+mod processes;
 pub mod settings;
 pub mod system;

@@ -37,7 +37,9 @@ pub fn backend(database_url: &str, redis_url: &str) -> Result<Config, clap::Erro
         ("--ussd-phone-rate-per-second", "100000"),
         ("--ussd-phone-rate-burst", "100000"),
     ];
-    let own = own.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
+    let own = own
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()]);
     Config::from_flags(common(database_url, redis_url).into_iter().chain(own))
 }
 
@@ -55,8 +57,14 @@ pub fn workers(
         ("--swypt-api-url", at("/swypt/api")),
         ("--swypt-api-key", "sandbox-swypt-key".to_owned()),
         ("--swypt-secret-key", "sandbox-swypt-secret".to_owned()),
-        ("--swypt-user-address", "0x742d35Cc6634C0532925a3b844Bc454e4438f44e".to_owned()),
-        ("--swypt-token-address", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913".to_owned()),
+        (
+            "--swypt-user-address",
+            "0x742d35Cc6634C0532925a3b844Bc454e4438f44e".to_owned(),
+        ),
+        (
+            "--swypt-token-address",
+            "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913".to_owned(),
+        ),
         ("--mpesa-base-url", at("/mpesa")),
         ("--mpesa-consumer-key", "sandbox-mpesa-key".to_owned()),
         ("--mpesa-consumer-secret", "sandbox-mpesa-secret".to_owned()),
@@ -71,6 +79,8 @@ pub fn workers(
         ("--pinata-jwt", "sandbox-pinata-jwt".to_owned()),
         ("--public-base-url", "http://backend".to_owned()),
     ];
-    let own = own.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]);
+    let own = own
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value]);
     Settings::from_flags(common(database_url, redis_url).into_iter().chain(own))
 }

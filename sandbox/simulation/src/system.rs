@@ -2,40 +2,30 @@
 //! time. Must never wait for real time to pass and never act between operations.
 //! Built by the tests for each list of operations.
 
-use std::sync::Arc;
-
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use backend::App;
-use backend::app::Parts;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::invariants::{Breach, ProviderBooks, check};
-use domain::msisdn::Msisdn;
-use runtime::broker::Broker;
 use runtime::clock::Clock;
-use runtime::health::Health;
 use runtime::ids::Ids;
-use runtime::lifecycle::Lifecycle;
 use runtime::memory::InMemory;
-use runtime::metrics::Metrics;
-use runtime::redis::Redis;
 use runtime::topology::Role;
 use sandbox::serve::Local;
 use sandbox::{Callback, CallbackSink, PhoneSetup, Rates, Settings as WorldSettings, World};
+use store::Pool;
 use store::testing::Scratch;
-use store::{Pii, Pool};
 use tower::ServiceExt;
 use workers::consumer::{self, Handler, Outcome};
 use workers::role::Context;
 
 use crate::farmer::Farmer;
 use crate::op::{Op, ROLES, role};
+use crate::processes::{backend_app, context, redis_prefix};
 use crate::settings;
 
-/// Largest screen, as the channel promises.
-const SCREEN_SEPTETS_MAX: usize = 150;
 /// Most messages one consuming operation handles.
 const MESSAGES_MAX: usize = 200;
 /// Most rounds of everything after which a system that is not at rest counts as stuck.
@@ -52,7 +42,7 @@ pub struct Servers {
 
 /// The whole system.
 pub struct System {
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
     servers: Servers,
     clock: Clock,
     ids: Ids,
@@ -61,11 +51,11 @@ pub struct System {
     sandbox: Local,
     app: App,
     router: Router,
-    context: Context,
+    pub(crate) context: Context,
     is_database_down: bool,
     redis_generation: u32,
     name: String,
-    farmers: Vec<Farmer>,
+    pub(crate) farmers: Vec<Farmer>,
     on_their_way: Vec<Callback>,
 }
 
@@ -165,17 +155,24 @@ impl System {
             Op::Process => {
                 self.process().await?;
             }
-            Op::ProvidersFail { lost_percent, broken_percent } => {
+            Op::ProvidersFail {
+                lost_percent,
+                broken_percent,
+            } => {
                 let share = |percent: u8| f64::from(percent) / 100.0;
                 let rates = Rates {
                     lost_reply: share(lost_percent),
                     http_500: share(broken_percent),
                     ..Rates::default()
                 };
-                self.world.set_faults(None, rates).map_err(anyhow::Error::msg)?;
+                self.world
+                    .set_faults(None, rates)
+                    .map_err(anyhow::Error::msg)?;
             }
             Op::ProvidersHeal => {
-                self.world.set_faults(None, Rates::default()).map_err(anyhow::Error::msg)?;
+                self.world
+                    .set_faults(None, Rates::default())
+                    .map_err(anyhow::Error::msg)?;
             }
             Op::RedisFlush => {
                 self.redis_generation += 1;
@@ -212,7 +209,9 @@ impl System {
             if self.round().await? {
                 continue;
             }
-            let Some(next) = self.next_due().await? else { return Ok(()) };
+            let Some(next) = self.next_due().await? else {
+                return Ok(());
+            };
             if next > until {
                 return Ok(());
             }
@@ -264,7 +263,11 @@ impl System {
             .header("content-type", "application/json")
             .body(Body::from(body))?;
         let response = sandbox::router(self.world.clone()).oneshot(request).await?;
-        ensure!(response.status().is_success(), "weather was refused: {}", response.status());
+        ensure!(
+            response.status().is_success(),
+            "weather was refused: {}",
+            response.status()
+        );
         Ok(())
     }
 
@@ -305,62 +308,10 @@ impl System {
         let pairs: Vec<_> = Role::pairs().collect();
         let idle = store::idle::look(&mut conn, self.clock.now(), &pairs).await?;
         let (theirs, _) = self.world.next_due();
-        Ok([idle.next_urgent, idle.next_routine, theirs].into_iter().flatten().min())
-    }
-
-    async fn hop(&mut self, index: usize, hop: &(String, String)) -> anyhow::Result<Option<String>> {
-        let phone = format!("+{}", self.farmers[index].phone);
-        let form = serde_urlencoded::to_string([
-            ("sessionId", hop.0.as_str()),
-            ("serviceCode", "*384*57#"),
-            ("phoneNumber", phone.as_str()),
-            ("text", hop.1.as_str()),
-            ("networkCode", "63902"),
-        ])?;
-        let path = format!("/api/ussd/{}", settings::AT_TOKEN);
-        let (status, screen) =
-            self.post(&path, "application/x-www-form-urlencoded", form.into_bytes()).await?;
-        ensure!(status == StatusCode::OK, "USSD answered {status}");
-        let known = screen.starts_with("CON ") || screen.starts_with("END ");
-        ensure!(known, "USSD answered without CON or END: {screen:?}");
-        let septets = domain::ussd::gsm7::length(&screen);
-        let fits = septets.is_some_and(|septets| septets <= SCREEN_SEPTETS_MAX);
-        ensure!(fits, "screen has {septets:?} septets: {screen:?}");
-        Ok(Some(screen))
-    }
-
-    async fn dial(&mut self, farmer: u8) -> anyhow::Result<()> {
-        let index = usize::from(farmer) % self.farmers.len();
-        let Some(hop) = self.farmers[index].press() else { return Ok(()) };
-        let screen = self.hop(index, &hop).await?.unwrap_or_default();
-        if screen.contains("8. ") && screen.contains("9. ") {
-            self.farmers[index].start_again();
-        } else if screen.starts_with("END ") && !self.farmers[index].is_done() {
-            self.hang_up(farmer).await?;
-        }
-        Ok(())
-    }
-
-    async fn dial_again(&mut self, farmer: u8) -> anyhow::Result<()> {
-        let index = usize::from(farmer) % self.farmers.len();
-        let Some(hop) = self.farmers[index].repeat() else { return Ok(()) };
-        let first = self.hop(index, &hop).await?;
-        let second = self.hop(index, &hop).await?;
-        ensure!(first == second, "a repeated hop changed: {first:?} then {second:?}");
-        Ok(())
-    }
-
-    async fn hang_up(&mut self, farmer: u8) -> anyhow::Result<()> {
-        let index = usize::from(farmer) % self.farmers.len();
-        let phone: Msisdn = self.farmers[index].phone.parse()?;
-        let pii = &self.context.pii;
-        let phone_index = pii.phone_index(&phone);
-        let mut conn = self.scratch.pool.acquire().await?;
-        let caller = store::farmers::find_caller(&mut conn, pii, &phone_index).await?;
-        let policies = store::seasons::list_policies(&mut conn, &phone_index, 1).await?;
-        let has_plot = caller.as_ref().is_some_and(|caller| !caller.plots.is_empty());
-        self.farmers[index].hang_up(caller.is_some(), has_plot, !policies.is_empty());
-        Ok(())
+        Ok([idle.next_urgent, idle.next_routine, theirs]
+            .into_iter()
+            .flatten()
+            .min())
     }
 
     async fn relay(&self) -> anyhow::Result<usize> {
@@ -464,10 +415,14 @@ impl System {
         }
         for callback in arriving {
             let path = callback.path().to_owned();
-            let (status, answer) =
-                self.post(&path, callback.content_type, callback.body.clone()).await?;
+            let (status, answer) = self
+                .post(&path, callback.content_type, callback.body.clone())
+                .await?;
             if self.is_database_down {
-                ensure!(status.is_server_error(), "a callback was taken without a database");
+                ensure!(
+                    status.is_server_error(),
+                    "a callback was taken without a database"
+                );
                 self.on_their_way.push(callback);
             } else {
                 ensure!(status.is_success(), "{path} answered {status}: {answer}");
@@ -484,7 +439,7 @@ impl System {
         }
     }
 
-    async fn post(
+    pub(crate) async fn post(
         &self,
         path: &str,
         content_type: &str,
@@ -501,8 +456,11 @@ impl System {
 
     async fn set_database_down(&mut self, down: bool) -> anyhow::Result<()> {
         self.is_database_down = down;
-        let pool =
-            if down { self.scratch.unavailable().await? } else { self.scratch.pool.clone() };
+        let pool = if down {
+            self.scratch.unavailable().await?
+        } else {
+            self.scratch.pool.clone()
+        };
         self.context.pool = pool.clone();
         self.app.pool = pool;
         self.router = backend::build(self.app.clone());
@@ -513,7 +471,14 @@ impl System {
     fn rebuild(&mut self) -> anyhow::Result<()> {
         let pool = self.context.pool.clone();
         let world = (&self.scratch, &self.servers, &self.sandbox);
-        self.context = context(world.0, world.1, world.2, &self.clock, &self.ids, &self.memory)?;
+        self.context = context(
+            world.0,
+            world.1,
+            world.2,
+            &self.clock,
+            &self.ids,
+            &self.memory,
+        )?;
         let prefix = redis_prefix(&self.name, self.redis_generation);
         self.app = backend_app(world.0, world.1, &self.context, &prefix)?;
         self.context.pool = pool.clone();
@@ -521,58 +486,4 @@ impl System {
         self.router = backend::build(self.app.clone());
         Ok(())
     }
-}
-
-fn redis_prefix(name: &str, generation: u32) -> String {
-    format!("{name}:{generation}:")
-}
-
-fn context(
-    scratch: &Scratch,
-    servers: &Servers,
-    sandbox: &Local,
-    clock: &Clock,
-    ids: &Ids,
-    memory: &InMemory,
-) -> anyhow::Result<Context> {
-    let settings = settings::workers(&scratch.url, &servers.redis_url, &sandbox.base_url)
-        .context("the simulation's own settings")?;
-    let common = &settings.common;
-    let pii = Pii::from_hex(common.encryption_key.expose(), common.pii_index_key.expose())?;
-    Ok(Context {
-        clock: clock.clone(),
-        ids: ids.clone(),
-        pool: scratch.pool.clone(),
-        pii: Arc::new(pii),
-        broker: Broker::InMemory(memory.clone()),
-        http: runtime::http::client()?,
-        metrics: Metrics::build()?,
-        health: Health::new(),
-        lifecycle: Lifecycle::new(),
-        settings: Arc::new(settings),
-    })
-}
-
-fn backend_app(
-    scratch: &Scratch,
-    servers: &Servers,
-    context: &Context,
-    prefix: &str,
-) -> anyhow::Result<App> {
-    let redis = Redis::open(
-        &servers.redis_url,
-        prefix,
-        context.lifecycle.clone(),
-        context.metrics.clone(),
-    )?;
-    Ok(App::new(Parts {
-        pool: scratch.pool.clone(),
-        redis,
-        clock: context.clock.clone(),
-        ids: context.ids.clone(),
-        pii: context.pii.clone(),
-        metrics: context.metrics.clone(),
-        lifecycle: context.lifecycle.clone(),
-        config: settings::backend(&scratch.url, &servers.redis_url)?,
-    }))
 }

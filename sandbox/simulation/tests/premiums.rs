@@ -5,10 +5,13 @@
 
 mod support;
 
+use domain::invariants::ProviderBooks;
+use domain::policy::PolicyState;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 use simulation::op::Op;
-use support::{a_system, active_policies, ending, everybody_buys, run_async};
+use simulation::system::System;
+use support::{a_system, ending, everybody_buys, run_async};
 
 /// Operations that may happen while premiums are collected.
 fn op() -> impl Strategy<Value = Op> {
@@ -45,11 +48,25 @@ const CASES: u32 = 8;
 
 fn config() -> Config {
     Config {
-        cases: std::option_env!("PROPTEST_CASES").and_then(|n| n.parse().ok()).unwrap_or(CASES),
+        cases: std::option_env!("PROPTEST_CASES")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(CASES),
         max_shrink_iters: 60,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..Config::default()
     }
+}
+
+/// Number of policies on risk.
+async fn active_policies(system: &System) -> anyhow::Result<i64> {
+    let mut conn = system.pool().acquire().await?;
+    let facts = store::facts::load(&mut conn, system.now(), ProviderBooks::default()).await?;
+    let active = facts
+        .policies
+        .iter()
+        .filter(|p| p.state == PolicyState::Active)
+        .count();
+    Ok(i64::try_from(active)?)
 }
 
 proptest! {

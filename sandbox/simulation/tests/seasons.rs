@@ -46,7 +46,9 @@ const CASES: u32 = 4;
 
 fn config() -> Config {
     Config {
-        cases: std::option_env!("PROPTEST_CASES").and_then(|n| n.parse().ok()).unwrap_or(CASES),
+        cases: std::option_env!("PROPTEST_CASES")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(CASES),
         max_shrink_iters: 20,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..Config::default()
@@ -68,9 +70,17 @@ async fn is_over(system: &System) -> anyhow::Result<usize> {
     let broken = system.breaches_at_rest().await?;
     anyhow::ensure!(broken.is_empty(), "at rest: {broken:?}");
     let facts = facts(system).await?;
-    let open = facts.policies.iter().filter(|p| p.state == PolicyState::Active).count();
+    let open = facts
+        .policies
+        .iter()
+        .filter(|p| p.state == PolicyState::Active)
+        .count();
     anyhow::ensure!(open == 0, "{open} policies are not settled");
-    let unpaid: Vec<_> = facts.payouts.iter().filter(|p| p.state != PayoutState::Paid).collect();
+    let unpaid: Vec<_> = facts
+        .payouts
+        .iter()
+        .filter(|p| p.state != PayoutState::Paid)
+        .collect();
     anyhow::ensure!(unpaid.is_empty(), "not paid: {unpaid:?}");
     Ok(facts.payouts.len())
 }

@@ -36,8 +36,11 @@ pub(crate) struct Driver {
 impl Driver {
     /// Waits until nothing is due, twice in a row; then says when something will be.
     pub(crate) async fn settle(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
-        let seconds_max =
-            if self.chaos.is_on() { SETTLE_CHAOS_SECONDS_MAX } else { SETTLE_SECONDS_MAX };
+        let seconds_max = if self.chaos.is_on() {
+            SETTLE_CHAOS_SECONDS_MAX
+        } else {
+            SETTLE_SECONDS_MAX
+        };
         let began = Instant::now();
         let mut told_at = SETTLE_TELL_SECONDS;
         let mut quiet = 0;
@@ -57,7 +60,12 @@ impl Driver {
             let waited = began.elapsed();
             if waited > Duration::from_secs(told_at) {
                 told_at += SETTLE_TELL_SECONDS;
-                let text = format!("{} s at {}: {}", waited.as_secs(), self.clock.now(), busy(&looked));
+                let text = format!(
+                    "{} s at {}: {}",
+                    waited.as_secs(),
+                    self.clock.now(),
+                    busy(&looked)
+                );
                 self.say.progress("waiting", &text);
             }
             if waited > Duration::from_secs(seconds_max) {
@@ -92,13 +100,18 @@ impl Driver {
         stage: Stage,
     ) -> anyhow::Result<()> {
         loop {
-            let next = self.settle().await.with_context(|| format!("in the {stage:?} stage"))?;
+            let next = self
+                .settle()
+                .await
+                .with_context(|| format!("in the {stage:?} stage"))?;
             let now = self.clock.now();
             if now >= target {
                 return Ok(());
             }
             let soonest = now.checked_add_signed(grain).unwrap_or(target);
-            let jump = next.filter(|next| *next < target).map_or(target, |next| next.max(soonest));
+            let jump = next
+                .filter(|next| *next < target)
+                .map_or(target, |next| next.max(soonest));
             self.clock.set(jump.min(target))?;
             self.jumps += 1;
             self.chaos.jumped(stage).await?;
@@ -123,7 +136,11 @@ fn busy(looked: &anyhow::Result<(Idle, NextDue)>) -> String {
                 .filter(|(_, count)| count.as_i64() != Some(0))
                 .map(|(name, count)| format!("{name} {count}"))
                 .collect();
-            format!("backend [{}], sandbox [{} overdue]", work.join(", "), due.overdue)
+            format!(
+                "backend [{}], sandbox [{} overdue]",
+                work.join(", "),
+                due.overdue
+            )
         }
     }
 }
@@ -143,7 +160,13 @@ mod tests {
             work_now: json!({"outbox": 3, "receipts": 0}),
             next_urgent: None,
         };
-        let looked = Ok((idle, NextDue { next_due: None, overdue: 2 }));
+        let looked = Ok((
+            idle,
+            NextDue {
+                next_due: None,
+                overdue: 2,
+            },
+        ));
         assert_eq!(busy(&looked), "backend [outbox 3], sandbox [2 overdue]");
         assert_eq!(earliest(None, Some(at)), Some(at));
     }

@@ -34,17 +34,37 @@ pub(crate) async fn held_runs(net: &Net) -> anyhow::Result<Approved> {
     for run in held.runs {
         let path = format!("/api/v1/payout-runs/{}/approve", run.evaluation);
         let made = net
-            .order(Operator::Maker, "POST", &path, &json!({"reason": "index and stations checked"}))
+            .order(
+                Operator::Maker,
+                "POST",
+                &path,
+                &json!({"reason": "index and stations checked"}),
+            )
             .await?;
-        ensure!(made.status == 200, "the first approval: {} {}", made.status, made.body);
+        ensure!(
+            made.status == 200,
+            "the first approval: {} {}",
+            made.status,
+            made.body
+        );
         let alone = net
-            .order(Operator::Maker, "POST", &path, &json!({"reason": "and once more"}))
+            .order(
+                Operator::Maker,
+                "POST",
+                &path,
+                &json!({"reason": "and once more"}),
+            )
             .await?;
         if alone.status == 200 && alone.body["state"] == "approved" {
             bail!("{}: one operator alone released it", run.evaluation);
         }
         let checked = net
-            .order(Operator::Checker, "POST", &path, &json!({"reason": "second pair of eyes"}))
+            .order(
+                Operator::Checker,
+                "POST",
+                &path,
+                &json!({"reason": "second pair of eyes"}),
+            )
             .await?;
         ensure!(
             checked.status == 200 && checked.body["state"] == "approved",

@@ -68,10 +68,16 @@ pub(crate) async fn fetch(net: &Net) -> anyhow::Result<Books> {
     let wallets: Wallets = net.control("/control/wallets").await?;
     let mut inboxes = BTreeMap::new();
     for wallet in &wallets.phones {
-        let phone: Phone = net.control(&format!("/control/phones/{}", wallet.msisdn)).await?;
+        let phone: Phone = net
+            .control(&format!("/control/phones/{}", wallet.msisdn))
+            .await?;
         let texts = phone.sms.into_iter().map(|sms| sms.text).collect();
         inboxes.insert(wallet.msisdn.clone(), texts);
     }
     let counters = net.control("/control/counters").await?;
-    Ok(Books { wallets, inboxes, counters })
+    Ok(Books {
+        wallets,
+        inboxes,
+        counters,
+    })
 }

@@ -116,7 +116,12 @@ impl Chaos {
         }
         for (nth, blow) in self.due(stage) {
             let parts = [self.seed.to_string(), format!("{stage:?}"), nth.to_string()];
-            let parts = [parts[0].as_str(), "moment", parts[1].as_str(), parts[2].as_str()];
+            let parts = [
+                parts[0].as_str(),
+                "moment",
+                parts[1].as_str(),
+                parts[2].as_str(),
+            ];
             let moment = draw::below(150, &parts);
             tokio::time::sleep(Duration::from_millis(u64::from(moment))).await;
             self.strike(blow).await?;
@@ -171,7 +176,10 @@ mod tests {
         let chaos = Chaos::new(true, seed);
         (1..=100)
             .flat_map(|step| {
-                chaos.due(Stage::Dialling).into_iter().map(move |(_, blow)| (step, blow))
+                chaos
+                    .due(Stage::Dialling)
+                    .into_iter()
+                    .map(move |(_, blow)| (step, blow))
             })
             .collect()
     }

@@ -23,9 +23,10 @@ impl ClockFile {
             "the season driver needs a manual clock: set --clock FILE or TIME_MODE=manual:<file>"
         );
         let now = match std::fs::read_to_string(&path) {
-            Ok(held) => held.trim().parse().with_context(|| {
-                format!("{} must hold one RFC 3339 instant", path.display())
-            })?,
+            Ok(held) => held
+                .trim()
+                .parse()
+                .with_context(|| format!("{} must hold one RFC 3339 instant", path.display()))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 write(&path, otherwise)?;
                 otherwise
@@ -43,7 +44,11 @@ impl ClockFile {
 
     /// Moves on to `at`; the present instant is no move.
     pub(crate) fn set(&mut self, at: DateTime<Utc>) -> anyhow::Result<()> {
-        ensure!(at >= self.now, "the clock would go back from {} to {at}", self.now);
+        ensure!(
+            at >= self.now,
+            "the clock would go back from {} to {at}",
+            self.now
+        );
         if at > self.now {
             write(&self.path, at)?;
             self.now = at;
@@ -73,10 +78,23 @@ mod tests {
         let start: DateTime<Utc> = "2026-01-15T06:00:00Z".parse().unwrap();
         let mut clock = ClockFile::open(&format!("manual:{}", path.display()), start).unwrap();
         clock.set(start + TimeDelta::seconds(5)).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "2026-01-15T06:00:05Z\n");
-        assert!(clock.set(start).unwrap_err().to_string().contains("go back"));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "2026-01-15T06:00:05Z\n"
+        );
+        assert!(
+            clock
+                .set(start)
+                .unwrap_err()
+                .to_string()
+                .contains("go back")
+        );
         let again = ClockFile::open(&path.display().to_string(), start).unwrap();
-        assert_eq!(again.now(), start + TimeDelta::seconds(5), "what it holds stands");
+        assert_eq!(
+            again.now(),
+            start + TimeDelta::seconds(5),
+            "what it holds stands"
+        );
         std::fs::remove_file(path).unwrap();
     }
 }

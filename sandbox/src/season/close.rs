@@ -42,11 +42,17 @@ impl Verdict {
 
 /// Judges a season.
 pub(crate) fn judge(report: &Report, books: &Books, expect: Expect) -> Verdict {
-    let trial_balance_minor =
-        report.ledger.trial_balance.iter().map(|row| row.difference_minor.abs()).sum();
+    let trial_balance_minor = report
+        .ledger
+        .trial_balance
+        .iter()
+        .map(|row| row.difference_minor.abs())
+        .sum();
     let mut faults = Vec::new();
     if trial_balance_minor != 0 || !report.ledger.balanced {
-        faults.push(format!("ledger: debits and credits differ by {trial_balance_minor} cents"));
+        faults.push(format!(
+            "ledger: debits and credits differ by {trial_balance_minor} cents"
+        ));
     }
     let unequal = compare_money(report, books);
     let are_wallets_equal = unequal.is_empty();
@@ -55,7 +61,11 @@ pub(crate) fn judge(report: &Report, books: &Books, expect: Expect) -> Verdict {
     faults.extend(unfinished(report));
     faults.extend(untold(report, books));
     faults.extend(unmet(report, books, expect));
-    Verdict { trial_balance_minor, are_wallets_equal, faults }
+    Verdict {
+        trial_balance_minor,
+        are_wallets_equal,
+        faults,
+    }
 }
 
 /// Wallets against ledger and payouts: totals, each wallet by the book, each payment once.
@@ -66,13 +76,39 @@ fn compare_money(report: &Report, books: &Books) -> Vec<String> {
             faults.push(format!("{what}: {} and {}", kes(ours), kes(theirs)));
         }
     };
-    let of = |kind: Kind| books.wallets.book.iter().filter(move |entry| entry.kind == kind);
+    let of = |kind: Kind| {
+        books
+            .wallets
+            .book
+            .iter()
+            .filter(move |entry| entry.kind == kind)
+    };
     let sum = |kind: Kind| of(kind).map(|entry| entry.amount_minor).sum::<i64>();
-    equal("collected, by ledger and wallets", report.collected_minor, books.wallets.collected_minor);
-    equal("disbursed, by ledger and wallets", report.disbursed_minor, books.wallets.disbursed_minor);
-    equal("collected, by total and book", books.wallets.collected_minor, sum(Kind::Collect));
-    equal("disbursed, by total and book", books.wallets.disbursed_minor, sum(Kind::Disburse));
-    equal("paid payouts and money that reached wallets", report.payouts.paid_minor, sum(Kind::Disburse));
+    equal(
+        "collected, by ledger and wallets",
+        report.collected_minor,
+        books.wallets.collected_minor,
+    );
+    equal(
+        "disbursed, by ledger and wallets",
+        report.disbursed_minor,
+        books.wallets.disbursed_minor,
+    );
+    equal(
+        "collected, by total and book",
+        books.wallets.collected_minor,
+        sum(Kind::Collect),
+    );
+    equal(
+        "disbursed, by total and book",
+        books.wallets.disbursed_minor,
+        sum(Kind::Disburse),
+    );
+    equal(
+        "paid payouts and money that reached wallets",
+        report.payouts.paid_minor,
+        sum(Kind::Disburse),
+    );
     let mut balances: BTreeMap<&str, i64> = BTreeMap::new();
     for entry in &books.wallets.book {
         let signed = match entry.kind {
@@ -89,13 +125,18 @@ fn compare_money(report: &Report, books: &Books) -> Vec<String> {
     let mut seen = BTreeSet::new();
     for entry in of(Kind::Disburse) {
         if !seen.insert(entry.reference.as_str()) {
-            faults.push(format!("payment {} reached a wallet twice", entry.reference));
+            faults.push(format!(
+                "payment {} reached a wallet twice",
+                entry.reference
+            ));
         }
     }
     let payments = count(seen.len());
     if payments != report.payouts.paid {
         let paid = report.payouts.paid;
-        faults.push(format!("{paid} payouts are paid, but {payments} payments reached wallets"));
+        faults.push(format!(
+            "{paid} payouts are paid, but {payments} payments reached wallets"
+        ));
     }
     faults
 }
@@ -105,7 +146,12 @@ fn broken(report: &Report) -> Vec<String> {
         .invariants
         .breaches
         .iter()
-        .map(|b| format!("invariant {} broken: {} {}", b.invariant, b.subject, b.fault))
+        .map(|b| {
+            format!(
+                "invariant {} broken: {} {}",
+                b.invariant, b.subject, b.fault
+            )
+        })
         .collect();
     if report.invariants.broken > 0 && faults.is_empty() {
         faults.push(format!("{} invariants broken", report.invariants.broken));
@@ -140,7 +186,10 @@ fn unfinished(report: &Report) -> Vec<String> {
     for risk in report.risks.iter().filter(|risk| risk.policies > 0) {
         let ward = risk.wards.first().map_or("?", |ward| ward.code.as_str());
         match &risk.evaluation {
-            None => faults.push(format!("risk {} in ward {ward} is {}", risk.product, risk.state)),
+            None => faults.push(format!(
+                "risk {} in ward {ward} is {}",
+                risk.product, risk.state
+            )),
             Some(evaluation) if evaluation.cid.is_none() => {
                 faults.push(format!("{} has no evidence bundle", evaluation.id));
             }
@@ -158,8 +207,11 @@ fn untold(report: &Report, books: &Books) -> Vec<String> {
     let mut faults = Vec::new();
     let mut told = 0_usize;
     for (msisdn, texts) in &books.inboxes {
-        let told_of_season: BTreeSet<&str> =
-            texts.iter().map(String::as_str).filter(|text| is_season_text(text)).collect();
+        let told_of_season: BTreeSet<&str> = texts
+            .iter()
+            .map(String::as_str)
+            .filter(|text| is_season_text(text))
+            .collect();
         told += usize::from(!told_of_season.is_empty());
         let came: i64 = books
             .wallets
@@ -168,7 +220,10 @@ fn untold(report: &Report, books: &Books) -> Vec<String> {
             .filter(|entry| entry.kind == Kind::Disburse && &entry.msisdn == msisdn)
             .map(|entry| entry.amount_minor)
             .sum();
-        let said: i64 = told_of_season.iter().filter_map(|text| paid_minor(text)).sum();
+        let said: i64 = told_of_season
+            .iter()
+            .filter_map(|text| paid_minor(text))
+            .sum();
         if said != came {
             faults.push(format!(
                 "phone {} was told of {} and got {}",
@@ -200,13 +255,23 @@ fn unmet(report: &Report, books: &Books, expect: Expect) -> Vec<String> {
     if (expect.must_pay || expect.must_release_both_ways) && payouts.paid == 0 {
         faults.push("nobody was paid".to_owned());
     }
-    if let Some(covered) = expect.covered.filter(|covered| *covered != report.policies.settled) {
+    if let Some(covered) = expect
+        .covered
+        .filter(|covered| *covered != report.policies.settled)
+    {
         let settled = report.policies.settled;
-        faults.push(format!("{covered} farmers paid in time, but {settled} policies are settled"));
+        faults.push(format!(
+            "{covered} farmers paid in time, but {settled} policies are settled"
+        ));
     }
-    if let Some(awaiting) = expect.awaiting.filter(|n| *n != report.policies.awaiting_premium) {
+    if let Some(awaiting) = expect
+        .awaiting
+        .filter(|n| *n != report.policies.awaiting_premium)
+    {
         let found = report.policies.awaiting_premium;
-        faults.push(format!("{awaiting} prompts were left unanswered, but {found} policies wait"));
+        faults.push(format!(
+            "{awaiting} prompts were left unanswered, but {found} policies wait"
+        ));
     }
     if let Some(kills) = expect.kills {
         let seen = |name: &str| books.counters.get(name).copied().unwrap_or(0);
@@ -233,8 +298,11 @@ fn paid_minor(text: &str) -> Option<i64> {
     let rest = ["You are paid KES ", "Umelipwa KES "]
         .iter()
         .find_map(|words| text.split_once(words).map(|(_, rest)| rest))?;
-    let number: String =
-        rest.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').collect();
+    let number: String = rest
+        .chars()
+        .take_while(|c| c.is_ascii_digit() || *c == ',')
+        .filter(|c| *c != ',')
+        .collect();
     number.parse::<i64>().ok()?.checked_mul(100)
 }
 
@@ -248,7 +316,11 @@ pub(super) fn kes(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
     let (whole, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
     let whole = domain::money::grouped(whole);
-    if cents == 0 { format!("KES {sign}{whole}") } else { format!("KES {sign}{whole}.{cents:02}") }
+    if cents == 0 {
+        format!("KES {sign}{whole}")
+    } else {
+        format!("KES {sign}{whole}.{cents:02}")
+    }
 }
 
 /// A number by its last three digits.

@@ -41,7 +41,13 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// A call not yet dialled.
     pub(crate) fn new(net: &'a Net, phone: &'a Msisdn, session_id: String) -> Self {
-        Self { net, phone, session_id, inputs: Vec::new(), reposts: 0 }
+        Self {
+            net,
+            phone,
+            session_id,
+            inputs: Vec::new(),
+            reposts: 0,
+        }
     }
 
     /// Dials: the hop with an empty text.
@@ -87,11 +93,15 @@ impl<'a> Call<'a> {
 /// An answer the network would show.
 fn lawful(answer: String) -> Result<String, Fault> {
     if !answer.starts_with("CON ") && !answer.starts_with("END ") {
-        return Err(Fault::Broken(format!("an answer without CON or END: {answer:?}")));
+        return Err(Fault::Broken(format!(
+            "an answer without CON or END: {answer:?}"
+        )));
     }
     match gsm7::length(&answer) {
         Some(length) if length <= SCREEN_SEPTETS_MAX => Ok(answer),
-        Some(length) => Err(Fault::Broken(format!("a screen of {length} characters: {answer:?}"))),
+        Some(length) => Err(Fault::Broken(format!(
+            "a screen of {length} characters: {answer:?}"
+        ))),
         None => Err(Fault::Broken(format!("a screen outside GSM-7: {answer:?}"))),
     }
 }
@@ -103,7 +113,11 @@ mod tests {
     #[test]
     fn an_answer_outside_the_networks_rules_is_refused() {
         assert!(lawful("CON hello".to_owned()).is_ok());
-        for bad in ["hello".to_owned(), format!("END {}", "a".repeat(147)), "CON \u{4e16}".to_owned()] {
+        for bad in [
+            "hello".to_owned(),
+            format!("END {}", "a".repeat(147)),
+            "CON \u{4e16}".to_owned(),
+        ] {
             assert!(matches!(lawful(bad), Err(Fault::Broken(_))));
         }
     }

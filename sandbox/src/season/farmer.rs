@@ -96,7 +96,11 @@ impl<'a> AtHandset<'a> {
 
     /// A later visit, with the peculiarity behind her.
     pub(crate) fn again(farmer: &'a Farmer, seed: u64, round: u32) -> Self {
-        Self { round, is_habit_over: true, ..Self::new(farmer, seed, false) }
+        Self {
+            round,
+            is_habit_over: true,
+            ..Self::new(farmer, seed, false)
+        }
     }
 
     /// Dials until she has bought or hangs up; the error says what the product did wrong.
@@ -149,7 +153,9 @@ impl<'a> AtHandset<'a> {
             };
             screen = call.answer(&input).await?;
         }
-        Err(Fault::Broken(format!("no end after {HOPS_MAX} hops, at {screen:?}")))
+        Err(Fault::Broken(format!(
+            "no end after {HOPS_MAX} hops, at {screen:?}"
+        )))
     }
 
     fn act(&mut self, shown: Shown, screen: &str) -> Result<Act, Fault> {
@@ -234,7 +240,10 @@ impl<'a> AtHandset<'a> {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "so that each screen is one short arm")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "so that each screen is one short arm"
+)]
 fn typed(input: &str) -> Result<Act, Fault> {
     Ok(Act::Type(input.to_owned()))
 }

@@ -36,7 +36,10 @@ pub(crate) struct Match {
 
 /// Letters and digits of a name, upper case: `GUDAS/SORIADI` and `Gudas Soriadi` are one.
 pub(crate) fn normalised(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_uppercase)
+        .collect()
 }
 
 /// Every product document of a folder, by code.
@@ -46,7 +49,10 @@ pub(crate) fn products(folder: &Path) -> anyhow::Result<Vec<Product>> {
         .with_context(|| format!("cannot list the products in {}", folder.display()))?;
     for entry in listed {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             let text = std::fs::read_to_string(&path)?;
             let product = Product::from_toml(&text)
                 .with_context(|| format!("in the product {}", path.display()))?;
@@ -54,15 +60,19 @@ pub(crate) fn products(folder: &Path) -> anyhow::Result<Vec<Product>> {
         }
     }
     found.sort_by(|a, b| a.code.cmp(&b.code));
-    ensure!(!found.is_empty(), "no product document in {}", folder.display());
+    ensure!(
+        !found.is_empty(),
+        "no product document in {}",
+        folder.display()
+    );
     Ok(found)
 }
 
 /// The table of wards beside the products.
 pub(crate) fn wards(folder: &Path) -> anyhow::Result<Vec<Ward>> {
     let path = folder.join("wards.csv");
-    let mut reader = csv::Reader::from_path(&path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader =
+        csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let wards: Result<Vec<Ward>, _> = reader.deserialize().collect();
     wards.with_context(|| format!("in {}", path.display()))
 }
@@ -81,12 +91,18 @@ pub(crate) fn matches(
 ) -> anyhow::Result<(String, Vec<Match>, Vec<String>)> {
     let mut by_county: BTreeMap<&str, BTreeMap<String, &Ward>> = BTreeMap::new();
     for ward in wards {
-        by_county.entry(&ward.county).or_default().insert(normalised(&ward.name), ward);
+        by_county
+            .entry(&ward.county)
+            .or_default()
+            .insert(normalised(&ward.name), ward);
     }
     let found = |names: &BTreeMap<String, &Ward>| -> Vec<Match> {
         let matching = |column: &String| {
             let ward = names.get(&normalised(column))?;
-            Some(Match { column: column.clone(), ward: (*ward).clone() })
+            Some(Match {
+                column: column.clone(),
+                ward: (*ward).clone(),
+            })
         };
         columns.iter().filter_map(matching).collect()
     };
@@ -116,8 +132,8 @@ pub(crate) fn matches(
 
 /// Points by normalised name, from a table with name, lat and lon.
 pub(crate) fn points(path: &Path) -> anyhow::Result<BTreeMap<String, Point>> {
-    let mut reader = csv::Reader::from_path(path)
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader =
+        csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut points = BTreeMap::new();
     for (nth, row) in reader.records().enumerate() {
         let row = row.with_context(|| format!("in {}", path.display()))?;
@@ -136,10 +152,15 @@ pub(crate) fn columns(path: &Path) -> anyhow::Result<Vec<String>> {
     let file = std::fs::File::open(path)
         .with_context(|| format!("cannot read the weather file {}", path.display()))?;
     let is_packed = path.extension().is_some_and(|extension| extension == "gz");
-    let content: Box<dyn Read> =
-        if is_packed { Box::new(flate2::read::GzDecoder::new(file)) } else { Box::new(file) };
+    let content: Box<dyn Read> = if is_packed {
+        Box::new(flate2::read::GzDecoder::new(file))
+    } else {
+        Box::new(file)
+    };
     let mut reader = csv::Reader::from_reader(content);
-    let header = reader.headers().with_context(|| format!("in {}", path.display()))?;
+    let header = reader
+        .headers()
+        .with_context(|| format!("in {}", path.display()))?;
     Ok(header.iter().skip(1).map(str::to_owned).collect())
 }
 
@@ -148,7 +169,11 @@ mod tests {
     use super::*;
 
     fn ward(code: &str, name: &str, county: &str) -> Ward {
-        Ward { code: code.to_owned(), name: name.to_owned(), county: county.to_owned() }
+        Ward {
+            code: code.to_owned(),
+            name: name.to_owned(),
+            county: county.to_owned(),
+        }
     }
 
     #[test]
@@ -161,7 +186,12 @@ mod tests {
         let columns = ["KARARE", "NORTH-HORR", "TOWNSHIP", "SONGA"].map(str::to_owned);
         let (county, used, unused) = matches(&columns, &wards, None).unwrap();
         assert_eq!(county, "Marsabit");
-        assert_eq!(used.iter().map(|m| m.ward.code.as_str()).collect::<Vec<_>>(), ["0221", "0222"]);
+        assert_eq!(
+            used.iter()
+                .map(|m| m.ward.code.as_str())
+                .collect::<Vec<_>>(),
+            ["0221", "0222"]
+        );
         assert_eq!(unused, ["TOWNSHIP", "SONGA"]);
         let (_, used, _) = matches(&columns, &wards, Some("isiolo")).unwrap();
         assert_eq!(used.len(), 1);

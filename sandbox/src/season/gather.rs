@@ -51,7 +51,9 @@ pub(crate) async fn dial<'a>(
             Err(fault) => faults.push(fault),
         }
         if total > 20 && ended.is_multiple_of(quarter) && ended < total {
-            driver.say.progress("dialling", &format!("{ended} of {total} calls over"));
+            driver
+                .say
+                .progress("dialling", &format!("{ended} of {total} calls over"));
         }
         // one fault may be followed by many of the same; a few tell enough
         if faults.len() >= 5 {

@@ -22,6 +22,7 @@ mod dial;
 mod farmer;
 mod fields;
 mod gather;
+mod look;
 mod net;
 mod people;
 mod plan;
@@ -71,7 +72,12 @@ pub struct SeasonArgs {
     #[arg(long, env = "SANDBOX_URL", default_value = "http://127.0.0.1:4000")]
     pub sandbox: String,
     /// Path token of the backend's Africa's Talking addresses; empty when it has none.
-    #[arg(long, env = "AT_CALLBACK_TOKEN", default_value = "", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "AT_CALLBACK_TOKEN",
+        default_value = "",
+        hide_env_values = true
+    )]
     pub at_callback_token: String,
     /// The manual clock, a file or `manual:<file>`; this driver is its one writer.
     #[arg(long, env = "TIME_MODE", default_value = "system")]
@@ -132,5 +138,9 @@ pub async fn run(args: SeasonArgs) -> anyhow::Result<ExitCode> {
             false
         }
     };
-    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_right {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

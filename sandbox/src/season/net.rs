@@ -73,7 +73,10 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) fn new(args: &super::SeasonArgs) -> anyhow::Result<Self> {
-        let mut tokens = args.operator_tokens.iter().map(|token| token.trim().to_owned());
+        let mut tokens = args
+            .operator_tokens
+            .iter()
+            .map(|token| token.trim().to_owned());
         let (Some(maker), Some(checker)) = (tokens.next(), tokens.next()) else {
             bail!("two operators are needed: give --operator-token twice, or OPERATOR_TOKENS=a,b");
         };
@@ -103,8 +106,15 @@ impl Net {
             .await
             .map_err(|_| "no answer".to_owned())?;
         let status = answer.status().as_u16();
-        let body = answer.text().await.map_err(|_| "the answer broke off".to_owned())?;
-        if status == 200 { Ok(body) } else { Err(format!("http {status}")) }
+        let body = answer
+            .text()
+            .await
+            .map_err(|_| "the answer broke off".to_owned())?;
+        if status == 200 {
+            Ok(body)
+        } else {
+            Err(format!("http {status}"))
+        }
     }
 
     /// What is due in the backend; a backend that is away is an error, not waited for.
@@ -152,7 +162,9 @@ impl Net {
     /// Reads as an operator.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let url = format!("{}{path}", self.backend);
-        let answer = self.patiently(|| self.http.get(&url).bearer_auth(&self.maker)).await?;
+        let answer = self
+            .patiently(|| self.http.get(&url).bearer_auth(&self.maker))
+            .await?;
         decode(path, answer)
     }
 
@@ -170,8 +182,11 @@ impl Net {
             Operator::Checker => &self.checker,
         };
         self.patiently(|| {
-            let request =
-                if method == "PUT" { self.http.put(&url) } else { self.http.post(&url) };
+            let request = if method == "PUT" {
+                self.http.put(&url)
+            } else {
+                self.http.post(&url)
+            };
             request.bearer_auth(token).json(body)
         })
         .await
@@ -195,7 +210,10 @@ impl Net {
                         }
                         Ok(text) => {
                             let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-                            return Ok(Answer { status: status.as_u16(), body });
+                            return Ok(Answer {
+                                status: status.as_u16(),
+                                body,
+                            });
                         }
                     }
                 }

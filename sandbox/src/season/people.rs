@@ -13,8 +13,18 @@ const FIRST: [&str; 16] = [
     "Kamau", "Lokwang", "Mwende", "Njeri", "Odhiambo", "Wanjiku",
 ];
 const LAST: [&str; 12] = [
-    "Abdi", "Barasa", "Cherono", "Galgallo", "Kilonzo", "Lesuuda", "Mutua", "Mwikali", "Ng'ang'a",
-    "Otieno", "Roba", "wa Kariuki",
+    "Abdi",
+    "Barasa",
+    "Cherono",
+    "Galgallo",
+    "Kilonzo",
+    "Lesuuda",
+    "Mutua",
+    "Mwikali",
+    "Ng'ang'a",
+    "Otieno",
+    "Roba",
+    "wa Kariuki",
 ];
 
 /// Screens at which a call may drop so that it can be taken up again.
@@ -67,7 +77,10 @@ pub(crate) enum Pay {
 impl Pay {
     /// Whether her policy becomes active.
     pub(crate) fn is_covered(self) -> bool {
-        matches!(self, Self::AtOnce | Self::Late | Self::DayLate | Self::Twice)
+        matches!(
+            self,
+            Self::AtOnce | Self::Late | Self::DayLate | Self::Twice
+        )
     }
 }
 
@@ -95,12 +108,16 @@ pub(crate) struct Farmer {
 
 /// A number in `0..below` about one farmer.
 pub(crate) fn draw_of(seed: u64, index: u32, what: &str, below: u32) -> u32 {
-    draw::below(below, &[&seed.to_string(), "farmer", &index.to_string(), what])
+    draw::below(
+        below,
+        &[&seed.to_string(), "farmer", &index.to_string(), what],
+    )
 }
 
 fn pick<T: Copy>(from: &[T], seed: u64, index: u32, what: &str) -> Option<T> {
     let size = u32::try_from(from.len()).unwrap_or(1);
-    from.get(usize::try_from(draw_of(seed, index, what, size)).unwrap_or(0)).copied()
+    from.get(usize::try_from(draw_of(seed, index, what, size)).unwrap_or(0))
+        .copied()
 }
 
 impl Farmer {
@@ -146,8 +163,19 @@ impl Farmer {
 /// The first eight show one habit each, so that even a small season sees them all.
 fn habit(seed: u64, index: u32) -> Habit {
     let drop_at = pick(&DROPS, seed, index, "drop").unwrap_or(Shown::Quote);
-    let typo_at = pick(&[Shown::Home, Shown::NationalId, Shown::WardCode, Shown::Acres, Shown::Sums], seed, index, "typo")
-        .unwrap_or(Shown::Home);
+    let typo_at = pick(
+        &[
+            Shown::Home,
+            Shown::NationalId,
+            Shown::WardCode,
+            Shown::Acres,
+            Shown::Sums,
+        ],
+        seed,
+        index,
+        "typo",
+    )
+    .unwrap_or(Shown::Home);
     match index {
         1 => return Habit::Drops(Shown::Quote),
         2 => return Habit::WrongPin,

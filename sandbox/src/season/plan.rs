@@ -79,11 +79,23 @@ pub(crate) fn make(args: &SeasonArgs) -> anyhow::Result<Plan> {
 }
 
 fn replay(args: &SeasonArgs, wards: &[Ward]) -> anyhow::Result<Option<Replay>> {
-    let Some(weather) = &args.weather else { return Ok(None) };
+    let Some(weather) = &args.weather else {
+        return Ok(None);
+    };
     let columns = fields::columns(weather)?;
     let (county, used, unused) = fields::matches(&columns, wards, args.county.as_deref())?;
-    let points = args.points.as_deref().map(fields::points).transpose()?.unwrap_or_default();
-    Ok(Some(Replay { county, used, unused, points }))
+    let points = args
+        .points
+        .as_deref()
+        .map(fields::points)
+        .transpose()?
+        .unwrap_or_default();
+    Ok(Some(Replay {
+        county,
+        used,
+        unused,
+        points,
+    }))
 }
 
 /// Wards for a season of scenario weather: from every zone in turn, chosen by the seed, as many as
@@ -116,18 +128,16 @@ fn spread(args: &SeasonArgs, products: &[Product], wards: &[Ward]) -> anyhow::Re
     Ok(chosen)
 }
 
-fn farmers(
-    args: &SeasonArgs,
-    products: &[Product],
-    wards: &[Ward],
-) -> anyhow::Result<Vec<Farmer>> {
+fn farmers(args: &SeasonArgs, products: &[Product], wards: &[Ward]) -> anyhow::Result<Vec<Farmer>> {
     let ward_count = u32::try_from(wards.len())?.max(1);
     // at least one a ward
     let count = args.farmers.get().max(ward_count);
     let mut farmers = Vec::new();
     for index in 0..count {
         let slot = index % ward_count;
-        let ward = wards.get(usize::try_from(slot)?).context("a season needs wards")?;
+        let ward = wards
+            .get(usize::try_from(slot)?)
+            .context("a season needs wards")?;
         let (product, sum) = choice(args.seed, index, slot, products)?;
         let cover = (product.name.en.clone(), product.name.sw.clone());
         farmers.push(Farmer::new(
@@ -150,15 +160,30 @@ fn choice(
     slot: u32,
     products: &[Product],
 ) -> anyhow::Result<(&Product, u32)> {
-    let phase = products.iter().find(|product| fields::is_phase_contract(product));
-    let house = products.iter().find(|product| !fields::is_phase_contract(product));
+    let phase = products
+        .iter()
+        .find(|product| fields::is_phase_contract(product));
+    let house = products
+        .iter()
+        .find(|product| !fields::is_phase_contract(product));
     let is_advised = (slot / 2).is_multiple_of(2);
     let (wants_phase, sum) = if is_advised {
-        let sum = if draw_of(seed, index, "sum", 100) < 85 { 2 } else { 1 };
+        let sum = if draw_of(seed, index, "sum", 100) < 85 {
+            2
+        } else {
+            1
+        };
         (draw_of(seed, index, "cover", 100) < 85, sum)
     } else {
-        (draw_of(seed, index, "cover", 100) < 40, draw_of(seed, index, "sum", 2))
+        (
+            draw_of(seed, index, "cover", 100) < 40,
+            draw_of(seed, index, "sum", 2),
+        )
     };
-    let product = if wants_phase { phase.or(house) } else { house.or(phase) };
+    let product = if wants_phase {
+        phase.or(house)
+    } else {
+        house.or(phase)
+    };
     Ok((product.context("a season needs a product")?, sum))
 }

@@ -44,17 +44,26 @@ pub(crate) enum Shown {
 /// Words that only one screen has. Notes may stand above them, so they may be anywhere.
 const OPEN: [(Shown, [&str; 2]); 25] = [
     (Shown::Resume, ["8. Continue", "8. Endelea"]),
-    (Shown::Start, ["1. English\n2. Kiswahili", "1. English\n2. Kiswahili"]),
+    (
+        Shown::Start,
+        ["1. English\n2. Kiswahili", "1. English\n2. Kiswahili"],
+    ),
     (Shown::Home, ["4. Add plot", "4. Ongeza shamba"]),
     (Shown::Name, ["full name", "jina lako kamili"]),
-    (Shown::NationalId, ["national ID number", "nambari ya kitambulisho"]),
+    (
+        Shown::NationalId,
+        ["national ID number", "nambari ya kitambulisho"],
+    ),
     (Shown::WardCode, ["4-digit code", "nambari ya WADI"]),
     (Shown::WardConfirm, ["Is this right?", "Sahihi?"]),
     (Shown::Consent, ["1. I agree", "1. Nakubali"]),
     (Shown::PinNew, ["Choose a secret", "Chagua PIN ya siri"]),
     (Shown::PinAgain, ["the same PIN again", "PIN hiyo tena"]),
     (Shown::Acres, ["plot in acres", "shamba kwa ekari"]),
-    (Shown::Crop, ["1. Maize\n2. Beans", "1. Mahindi\n2. Maharagwe"]),
+    (
+        Shown::Crop,
+        ["1. Maize\n2. Beans", "1. Mahindi\n2. Maharagwe"],
+    ),
     (Shown::Sowing, ["as DDMM", "kama DDMM"]),
     (Shown::PlotWard, ["Where is the plot?", "Shamba liko wapi?"]),
     (Shown::PlotPick, ["Which plot?", "Shamba gani?"]),
@@ -67,16 +76,34 @@ const OPEN: [(Shown, [&str; 2]); 25] = [
     (Shown::Pin, ["your MicroCrop PIN", "PIN yako ya MicroCrop"]),
     (Shown::Policies, ["My cover:\n", "Bima yangu:\n"]),
     (Shown::Policy, [": Maize, ward", ": Mahindi, wadi"]),
-    (Shown::Season, ["Cover pays when rain", "Bima hulipa mvua ikiwa"]),
+    (
+        Shown::Season,
+        ["Cover pays when rain", "Bima hulipa mvua ikiwa"],
+    ),
 ];
 
 /// Last words that matter.
 const LAST: [(Shown, [&str; 2]); 5] = [
-    (Shown::Bought, ["An M-PESA prompt for KES", "Ombi la M-PESA la KES"]),
-    (Shown::Insured, ["already has this cover", "tayari lina bima hii"]),
-    (Shown::Trouble, ["failed on our side", "kuna hitilafu kwetu"]),
-    (Shown::Trouble, ["Many people are dialling", "Watu wengi wanapiga"]),
-    (Shown::Trouble, ["call has become too long", "imekuwa ndefu mno"]),
+    (
+        Shown::Bought,
+        ["An M-PESA prompt for KES", "Ombi la M-PESA la KES"],
+    ),
+    (
+        Shown::Insured,
+        ["already has this cover", "tayari lina bima hii"],
+    ),
+    (
+        Shown::Trouble,
+        ["failed on our side", "kuna hitilafu kwetu"],
+    ),
+    (
+        Shown::Trouble,
+        ["Many people are dialling", "Watu wengi wanapiga"],
+    ),
+    (
+        Shown::Trouble,
+        ["call has become too long", "imekuwa ndefu mno"],
+    ),
 ];
 
 /// The screen of an answer with its `CON ` or `END ` prefix.
@@ -110,11 +137,26 @@ mod tests {
     #[test]
     fn screens_are_told_apart_in_both_languages() {
         for (text, shown) in [
-            ("CON MicroCrop: crop insurance\nBima ya mazao\n1. English\n2. Kiswahili", Shown::Start),
-            ("CON Karibu tena Asha. Ulikuwa unajisajili.\n8. Endelea\n9. Anza upya", Shown::Resume),
-            ("CON PIN si sahihi, bado 2.\nLipa KES 844, X. Andika PIN yako ya MicroCrop:\n0. Rudi", Shown::Pin),
-            ("CON Bima hulipa kwa kipimo.\n1. Endelea\n0. Rudi", Shown::Explain),
-            ("CON Maize, ward 0231. Cover:\n1. Rain deficit\n0. Back", Shown::Covers),
+            (
+                "CON MicroCrop: crop insurance\nBima ya mazao\n1. English\n2. Kiswahili",
+                Shown::Start,
+            ),
+            (
+                "CON Karibu tena Asha. Ulikuwa unajisajili.\n8. Endelea\n9. Anza upya",
+                Shown::Resume,
+            ),
+            (
+                "CON PIN si sahihi, bado 2.\nLipa KES 844, X. Andika PIN yako ya MicroCrop:\n0. Rudi",
+                Shown::Pin,
+            ),
+            (
+                "CON Bima hulipa kwa kipimo.\n1. Endelea\n0. Rudi",
+                Shown::Explain,
+            ),
+            (
+                "CON Maize, ward 0231. Cover:\n1. Rain deficit\n0. Back",
+                Shown::Covers,
+            ),
             ("END An M-PESA prompt for KES 844 is coming", Shown::Bought),
             ("END Asante. Piga tena wakati wowote.", Shown::Ended),
             ("CON Something new", Shown::Unknown),
@@ -125,7 +167,8 @@ mod tests {
 
     #[test]
     fn list_items_are_read_without_the_way_back() {
-        let list = "CON Insured (premium), KES:\n1. 3,000 (844)\n2. 5,000 (1,407)\n98. More\n0. Back";
+        let list =
+            "CON Insured (premium), KES:\n1. 3,000 (844)\n2. 5,000 (1,407)\n98. More\n0. Back";
         assert_eq!(items(list), [(1, "3,000 (844)"), (2, "5,000 (1,407)")]);
     }
 }

@@ -12,7 +12,9 @@ pub(crate) struct Say {
 
 impl Say {
     pub(crate) fn start() -> Self {
-        Self { began: Instant::now() }
+        Self {
+            began: Instant::now(),
+        }
     }
 
     /// A progress line of a stage.

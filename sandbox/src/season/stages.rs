@@ -39,8 +39,9 @@ const REDIAL_ROUNDS: u32 = 3;
 /// Days after a window's end until everything is decided, two people included.
 const DECIDE_DAYS_MAX: i64 = 25;
 /// Instants after the decision at which operators look in, seconds.
-const DESK_SECONDS: [i64; 12] =
-    [0, 10, 30, 60, 180, 300, 900, 1_800, 3_600, 14_400, 86_400, 259_200];
+const DESK_SECONDS: [i64; 12] = [
+    0, 10, 30, 60, 180, 300, 900, 1_800, 3_600, 14_400, 86_400, 259_200,
+];
 /// Past the latest callback: late ones come after 10.5 minutes, repeats 30 s later.
 const CALLBACKS_OVER_SECONDS: i64 = 900;
 
@@ -60,7 +61,13 @@ pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
         args.season
     );
     let chaos = Chaos::new(args.chaos, args.seed);
-    let mut driver = Driver { net, clock, chaos, say: Say::start(), jumps: 0 };
+    let mut driver = Driver {
+        net,
+        clock,
+        chaos,
+        say: Say::start(),
+        jumps: 0,
+    };
     prepare(&driver, args, &plan).await?;
     dialling(&mut driver, args, &plan).await?;
     paying(&mut driver, args, &plan).await?;
@@ -75,9 +82,17 @@ pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
         must_release_both_ways: is_drought && args.farmers.get() >= BOTH_WAYS_FARMERS,
         must_pay: is_drought,
         // under chaos a prompt may fail for good, and its policy lapses as it should
-        covered: if args.chaos { None } else { Some(count(Pay::is_covered)?) },
+        covered: if args.chaos {
+            None
+        } else {
+            Some(count(Pay::is_covered)?)
+        },
         // a prompt nobody answered stays in doubt, and its policy waits for a person
-        awaiting: if args.chaos { None } else { Some(count(|pay| pay == Pay::Never)?) },
+        awaiting: if args.chaos {
+            None
+        } else {
+            Some(count(|pay| pay == Pay::Never)?)
+        },
         kills: args.chaos.then(|| driver.chaos.kills()),
     };
     closing(&driver.net, args, expect, Some(&driver)).await
@@ -87,11 +102,19 @@ pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
 async fn prepare(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> anyhow::Result<()> {
     let phones: Vec<Value> = plan.farmers.iter().map(wallet).collect();
     driver.net.set("/control/phones", &json!(phones)).await?;
-    driver.say.progress("wallets", &format!("{} opened with KES {OPENING_KES}", phones.len()));
+    driver.say.progress(
+        "wallets",
+        &format!("{} opened with KES {OPENING_KES}", phones.len()),
+    );
     weather::set_up(driver, args, plan).await?;
     if driver.chaos.is_on() {
-        driver.net.set("/control/faults", &driver.chaos.faults()).await?;
-        driver.say.progress("chaos", "the outside world loses, repeats and delays");
+        driver
+            .net
+            .set("/control/faults", &driver.chaos.faults())
+            .await?;
+        driver
+            .say
+            .progress("chaos", "the outside world loses, repeats and delays");
     }
     Ok(())
 }
@@ -122,7 +145,9 @@ async fn dialling(driver: &mut Driver, args: &SeasonArgs, plan: &Plan) -> anyhow
         &format!("{bought} bought, {} calls dropped half-way", dropped.len()),
     );
     ring_out(driver, start).await?;
-    driver.advance_to(start + TimeDelta::minutes(40), COARSE, Stage::Paying).await?;
+    driver
+        .advance_to(start + TimeDelta::minutes(40), COARSE, Stage::Paying)
+        .await?;
     let second = gather::dial(driver, dropped).await?;
     tally.add(second.tally);
     driver.settle().await?;
@@ -145,7 +170,9 @@ async fn dialling(driver: &mut Driver, args: &SeasonArgs, plan: &Plan) -> anyhow
 
 /// Prompts ring and are answered: the minute after buying, closely watched.
 async fn ring_out(driver: &mut Driver, start: DateTime<Utc>) -> anyhow::Result<()> {
-    driver.advance_to(start + RINGING, TimeDelta::seconds(5), Stage::Paying).await
+    driver
+        .advance_to(start + RINGING, TimeDelta::seconds(5), Stage::Paying)
+        .await
 }
 
 /// Prompts are answered, payments found, unpaid policies lapse.
@@ -153,21 +180,31 @@ async fn paying(driver: &mut Driver, args: &SeasonArgs, plan: &Plan) -> anyhow::
     let start = driver.clock.now();
     let at = |seconds: i64| start + TimeDelta::seconds(seconds);
     ring_out(driver, start).await?;
-    driver.advance_to(at(3 * 3_600), COARSE, Stage::Paying).await?;
+    driver
+        .advance_to(at(3 * 3_600), COARSE, Stage::Paying)
+        .await?;
     for round in 1..=REDIAL_ROUNDS {
         let unpaid = uncovered(driver, plan).await?;
         if unpaid.is_empty() {
             break;
         }
-        driver.say.progress("paying", &format!("{} dial again for a new prompt", unpaid.len()));
-        let handsets =
-            unpaid.into_iter().map(|farmer| AtHandset::again(farmer, args.seed, round));
+        driver.say.progress(
+            "paying",
+            &format!("{} dial again for a new prompt", unpaid.len()),
+        );
+        let handsets = unpaid
+            .into_iter()
+            .map(|farmer| AtHandset::again(farmer, args.seed, round));
         gather::dial(driver, handsets.collect()).await?;
         let soon = driver.clock.now();
         ring_out(driver, soon).await?;
-        driver.advance_to(soon + TimeDelta::hours(1), COARSE, Stage::Paying).await?;
+        driver
+            .advance_to(soon + TimeDelta::hours(1), COARSE, Stage::Paying)
+            .await?;
     }
-    driver.advance_to(at(50 * 3_600), TimeDelta::hours(6), Stage::Paying).await?;
+    driver
+        .advance_to(at(50 * 3_600), TimeDelta::hours(6), Stage::Paying)
+        .await?;
     let report = report(&driver.net).await?;
     let policies = &report.policies;
     driver.say.progress(
@@ -190,11 +227,19 @@ async fn uncovered<'a>(driver: &Driver, plan: &'a Plan) -> anyhow::Result<Vec<&'
     let books = books::fetch(&driver.net).await?;
     let is_told = |farmer: &&Farmer| {
         let texts = books.inboxes.get(farmer.phone.digits());
-        texts.into_iter().flatten().any(|text| text.contains(" is on.") || text.contains(" imeanza."))
+        texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains(" is on.") || text.contains(" imeanza."))
     };
     // who pays a day late has a prompt to answer still
     let meant_to = |farmer: &&Farmer| farmer.pay.is_covered() && farmer.pay != Pay::DayLate;
-    Ok(plan.farmers.iter().filter(meant_to).filter(|farmer| !is_told(farmer)).collect())
+    Ok(plan
+        .farmers
+        .iter()
+        .filter(meant_to)
+        .filter(|farmer| !is_told(farmer))
+        .collect())
 }
 
 /// The season passes, ten days at a time.
@@ -202,8 +247,12 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
     let mut day = plan.cover.start;
     loop {
         let target = morning(day).min(plan.cover.closes_at());
-        driver.advance_to(target, TimeDelta::days(3), Stage::Growing).await?;
-        driver.say.progress("growing", &format!("{}", day.format("%-d %B %Y")));
+        driver
+            .advance_to(target, TimeDelta::days(3), Stage::Growing)
+            .await?;
+        driver
+            .say
+            .progress("growing", &format!("{}", day.format("%-d %B %Y")));
         if day >= plan.cover.end {
             return Ok(());
         }
@@ -215,7 +264,9 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
 async fn deciding(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
     for days in 0..=DECIDE_DAYS_MAX {
         let target = morning(plan.cover.end) + TimeDelta::days(days);
-        driver.advance_to(target, TimeDelta::hours(2), Stage::Deciding).await?;
+        driver
+            .advance_to(target, TimeDelta::hours(2), Stage::Deciding)
+            .await?;
         let report = report(&driver.net).await?;
         let covered = report.risks.iter().filter(|risk| risk.policies > 0);
         let (decided, open): (Vec<_>, Vec<_>) = covered.partition(|risk| risk.evaluation.is_some());
@@ -277,7 +328,10 @@ async fn releasing(driver: &mut Driver) -> anyhow::Result<()> {
         }
         if seconds >= CALLBACKS_OVER_SECONDS && driver.chaos.is_on() {
             // healed: from here everything must come to its end
-            driver.net.set("/control/faults", &json!({"rates": {}})).await?;
+            driver
+                .net
+                .set("/control/faults", &json!({"rates": {}}))
+                .await?;
         }
     }
     driver.settle().await?;
@@ -338,9 +392,14 @@ async fn save_evidence(
 ) -> anyhow::Result<(usize, Vec<String>)> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let evaluations = report.risks.iter().filter_map(|risk| risk.evaluation.as_ref());
-    let cids: BTreeSet<&str> =
-        evaluations.filter(|e| e.pinned).filter_map(|e| e.cid.as_deref()).collect();
+    let evaluations = report
+        .risks
+        .iter()
+        .filter_map(|risk| risk.evaluation.as_ref());
+    let cids: BTreeSet<&str> = evaluations
+        .filter(|e| e.pinned)
+        .filter_map(|e| e.cid.as_deref())
+        .collect();
     let mut faults = Vec::new();
     for cid in &cids {
         match net.pinned(cid).await {

@@ -58,7 +58,14 @@ pub(crate) fn lines(
     out.extend(invariants(report, extras.names_invariants));
     let payouts = &report.payouts;
     out.push(format!("trial balance: {}", verdict.trial_balance_minor));
-    out.push(format!("wallets = ledger: {}", if verdict.are_wallets_equal { "yes" } else { "no" }));
+    out.push(format!(
+        "wallets = ledger: {}",
+        if verdict.are_wallets_equal {
+            "yes"
+        } else {
+            "no"
+        }
+    ));
     out.push(format!(
         "invariants: {} checked, {} broken",
         report.invariants.checked, report.invariants.broken
@@ -80,7 +87,12 @@ pub(crate) fn lines(
             seen("repeats")
         ));
     }
-    out.extend(verdict.faults.iter().map(|fault| format!("unequal: {fault}")));
+    out.extend(
+        verdict
+            .faults
+            .iter()
+            .map(|fault| format!("unequal: {fault}")),
+    );
     out
 }
 
@@ -120,7 +132,11 @@ fn risks(report: &Report) -> Vec<String> {
 }
 
 fn ward_name(risk: &Risk) -> String {
-    risk.wards.iter().map(|ward| format!("{} {}", ward.code, ward.name)).collect::<Vec<_>>().join(", ")
+    risk.wards
+        .iter()
+        .map(|ward| format!("{} {}", ward.code, ward.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// One line a ward and season, ending with the share paid.
@@ -151,17 +167,30 @@ fn replayed(report: &Report) -> Vec<String> {
 fn texts(report: &Report) -> String {
     let mut by_kind: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
     for row in &report.sms {
-        *by_kind.entry(&row.kind).or_default().entry(&row.state).or_default() += row.count;
+        *by_kind
+            .entry(&row.kind)
+            .or_default()
+            .entry(&row.state)
+            .or_default() += row.count;
     }
     let kinds: Vec<String> = by_kind
         .into_iter()
         .map(|(kind, states)| {
-            let states: Vec<String> =
-                states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let states: Vec<String> = states
+                .into_iter()
+                .map(|(state, count)| format!("{count} {state}"))
+                .collect();
             format!("{kind} {}", states.join(" + "))
         })
         .collect();
-    format!("sms: {}", if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") })
+    format!(
+        "sms: {}",
+        if kinds.is_empty() {
+            "none".to_owned()
+        } else {
+            kinds.join(", ")
+        }
+    )
 }
 
 fn invariants(report: &Report, names_all: bool) -> Vec<String> {

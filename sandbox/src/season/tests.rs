@@ -56,7 +56,11 @@ fn books() -> Books {
         (BRIAN.to_owned(), vec!["MicroCrop: msimu umeisha. Kwa hivyo hakuna fidia.".to_owned()]),
     ]);
     let counters = BTreeMap::from([("lost_replies".to_owned(), 3), ("repeats".to_owned(), 4)]);
-    Books { wallets, inboxes, counters }
+    Books {
+        wallets,
+        inboxes,
+        counters,
+    }
 }
 
 fn read(report: Value) -> Report {
@@ -67,13 +71,27 @@ fn read(report: Value) -> Report {
 fn closed(report: Value, books: &Books, expect: Expect) -> (Vec<String>, bool) {
     let report = read(report);
     let verdict = judge(&report, books, expect);
-    let extras = Extras { names_invariants: true, is_replay: true, kills: expect.kills };
-    (table::lines(&report, books, &verdict, extras), verdict.is_right())
+    let extras = Extras {
+        names_invariants: true,
+        is_replay: true,
+        kills: expect.kills,
+    };
+    (
+        table::lines(&report, books, &verdict, extras),
+        verdict.is_right(),
+    )
 }
 
 #[test]
 fn a_season_in_which_everything_agrees_is_right_and_says_so_in_the_agreed_lines() {
-    let (lines, is_right) = closed(report(), &books(), Expect { kills: Some(2), ..Expect::default() });
+    let (lines, is_right) = closed(
+        report(),
+        &books(),
+        Expect {
+            kills: Some(2),
+            ..Expect::default()
+        },
+    );
     assert!(is_right, "{lines:?}");
     for expected in [
         "trial balance: 0",
@@ -82,10 +100,19 @@ fn a_season_in_which_everything_agrees_is_right_and_says_so_in_the_agreed_lines(
         "payouts: planned 1, auto 1, approved 0, paid 1, refused 0, in doubt 0",
         "chaos: 2 kills, 3 lost replies, 4 repeats",
     ] {
-        assert!(lines.iter().any(|line| line == expected), "{expected}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line == expected),
+            "{expected}: {lines:?}"
+        );
     }
-    let karare = lines.iter().find(|line| line.starts_with("KARARE MAM-1984")).unwrap();
-    assert!(karare.contains("rain=162.12 mm") && karare.ends_with("payout=63.32%"), "{karare}");
+    let karare = lines
+        .iter()
+        .find(|line| line.starts_with("KARARE MAM-1984"))
+        .unwrap();
+    assert!(
+        karare.contains("rain=162.12 mm") && karare.ends_with("payout=63.32%"),
+        "{karare}"
+    );
 }
 
 #[test]
@@ -94,8 +121,14 @@ fn one_altered_wallet_is_seen() {
     books.wallets.phones[1].balance_minor += 100;
     let (lines, is_right) = closed(report(), &books, Expect::default());
     assert!(!is_right);
-    assert!(lines.contains(&"wallets = ledger: no".to_owned()), "{lines:?}");
-    assert!(lines.iter().any(|line| line.contains("wallet ...001")), "{lines:?}");
+    assert!(
+        lines.contains(&"wallets = ledger: no".to_owned()),
+        "{lines:?}"
+    );
+    assert!(
+        lines.iter().any(|line| line.contains("wallet ...001")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -104,13 +137,19 @@ fn one_altered_ledger_row_is_seen() {
     altered["collected_minor"] = json!(168_900);
     let (lines, is_right) = closed(altered, &books(), Expect::default());
     assert!(!is_right);
-    assert!(lines.contains(&"wallets = ledger: no".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"wallets = ledger: no".to_owned()),
+        "{lines:?}"
+    );
     let mut lopsided = report();
     lopsided["ledger"]["balanced"] = json!(false);
     lopsided["ledger"]["trial_balance"][0]["difference_minor"] = json!(-100);
     let (lines, is_right) = closed(lopsided, &books(), Expect::default());
     assert!(!is_right);
-    assert!(lines.contains(&"trial balance: 100".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"trial balance: 100".to_owned()),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -119,13 +158,19 @@ fn one_altered_payout_is_seen() {
     altered["payouts"]["paid_minor"] = json!(633_300);
     let (lines, is_right) = closed(altered, &books(), Expect::default());
     assert!(!is_right);
-    assert!(lines.contains(&"wallets = ledger: no".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"wallets = ledger: no".to_owned()),
+        "{lines:?}"
+    );
     let mut doubtful = report();
     doubtful["payouts"]["paid"] = json!(0);
     doubtful["payouts"]["in_doubt"] = json!(1);
     let (lines, is_right) = closed(doubtful, &books(), Expect::default());
     assert!(!is_right);
-    assert!(lines.iter().any(|line| line.contains("payouts in doubt")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("payouts in doubt")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -138,7 +183,12 @@ fn a_broken_invariant_is_named_and_fails_the_season() {
     let (lines, is_right) = closed(altered, &books(), Expect::default());
     assert!(!is_right);
     assert!(lines.contains(&"invariants: 12 checked, 1 broken".to_owned()));
-    assert!(lines.iter().any(|line| line.contains("I4") && line.contains("BROKEN")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("I4") && line.contains("BROKEN")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -153,7 +203,12 @@ fn a_payment_made_twice_is_seen_even_if_the_totals_agree() {
     altered["payouts"]["paid_minor"] = json!(1_266_400);
     let (lines, is_right) = closed(altered, &books, Expect::default());
     assert!(!is_right);
-    assert!(lines.iter().any(|line| line.contains("MC1 reached a wallet twice")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("MC1 reached a wallet twice")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -162,13 +217,26 @@ fn a_farmer_who_was_not_told_is_seen() {
     books.inboxes.insert(BRIAN.to_owned(), Vec::new());
     let (lines, is_right) = closed(report(), &books, Expect::default());
     assert!(!is_right);
-    assert!(lines.iter().any(|line| line.contains("1 farmers were told")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("1 farmers were told")),
+        "{lines:?}"
+    );
 }
 
 #[test]
 fn a_drought_that_pays_nobody_by_two_people_is_not_what_was_asked_for() {
-    let expect = Expect { must_release_both_ways: true, ..Expect::default() };
+    let expect = Expect {
+        must_release_both_ways: true,
+        ..Expect::default()
+    };
     let (lines, is_right) = closed(report(), &books(), expect);
     assert!(!is_right);
-    assert!(lines.iter().any(|line| line.contains("both by rule and by two people")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("both by rule and by two people")),
+        "{lines:?}"
+    );
 }

@@ -17,14 +17,21 @@ pub(super) async fn set_up(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> a
     let Some(replay) = &plan.replay else {
         // in their order: the sandbox deals out a drought's fates by it
         let codes: Vec<&str> = plan.wards.iter().map(|ward| ward.code.as_str()).collect();
-        let setup =
-            json!({"scenario": args.scenario.name(), "seed": args.seed, "wards": codes});
+        let setup = json!({"scenario": args.scenario.name(), "seed": args.seed, "wards": codes});
         driver.net.set("/control/weather", &setup).await?;
-        let names: Vec<String> =
-            plan.wards.iter().map(|ward| format!("{} {}", ward.code, ward.name)).collect();
+        let names: Vec<String> = plan
+            .wards
+            .iter()
+            .map(|ward| format!("{} {}", ward.code, ward.name))
+            .collect();
         driver.say.progress(
             "weather",
-            &format!("{} in {} wards: {}", args.scenario.name(), names.len(), names.join(", ")),
+            &format!(
+                "{} in {} wards: {}",
+                args.scenario.name(),
+                names.len(),
+                names.join(", ")
+            ),
         );
         return Ok(());
     };
@@ -41,7 +48,11 @@ pub(super) async fn set_up(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> a
     let setup = json!({"replay": {"path": path, "points": points, "county": replay.county,
                                   "wards": wards}});
     driver.net.set("/control/weather", &setup).await?;
-    let names: Vec<&str> = replay.used.iter().map(|used| used.column.as_str()).collect();
+    let names: Vec<&str> = replay
+        .used
+        .iter()
+        .map(|used| used.column.as_str())
+        .collect();
     let text = format!(
         "{} replayed in {} wards of {}: {}",
         args.season,
@@ -50,14 +61,20 @@ pub(super) async fn set_up(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> a
         names.join(", ")
     );
     driver.say.progress("weather", &text);
-    let text = format!("{} columns unused: {}", replay.unused.len(), replay.unused.join(", "));
+    let text = format!(
+        "{} columns unused: {}",
+        replay.unused.len(),
+        replay.unused.join(", ")
+    );
     driver.say.progress("weather", &text);
     Ok(())
 }
 
 /// Gives a ward the point of its column, so that it has a cell of its own.
 async fn refine(driver: &Driver, replay: &Replay, code: &str, column: &str) -> anyhow::Result<()> {
-    let Some(point) = replay.points.get(&normalised(column)) else { return Ok(()) };
+    let Some(point) = replay.points.get(&normalised(column)) else {
+        return Ok(());
+    };
     let answer = driver
         .net
         .order(
@@ -67,6 +84,11 @@ async fn refine(driver: &Driver, replay: &Replay, code: &str, column: &str) -> a
             &json!({"lat": point.lat, "lon": point.lon}),
         )
         .await?;
-    ensure!(answer.status == 200, "ward {code}: {} {}", answer.status, answer.body);
+    ensure!(
+        answer.status == 200,
+        "ward {code}: {} {}",
+        answer.status,
+        answer.body
+    );
     Ok(())
 }

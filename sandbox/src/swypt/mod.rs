@@ -226,16 +226,19 @@ pub(crate) fn answer_prompt(state: &mut State, order_id: &str, at: DateTime<Utc>
         return;
     };
     let behaviour = state.wallets.phone(&order.digits).stk;
-    let taken = order.shillings + if behaviour == StkBehaviour::Over { OVER_SHILLINGS } else { 0 };
+    let taken = order.shillings
+        + if behaviour == StkBehaviour::Over {
+            OVER_SHILLINGS
+        } else {
+            0
+        };
     let (outcome, shown) = match behaviour {
         StkBehaviour::Cancel => (OrderState::Failed("Request cancelled by user"), "cancelled"),
         StkBehaviour::Short => (OrderState::Failed("Insufficient balance"), "short"),
-        _ => match state.wallets.collect(
-            &order.digits,
-            taken.saturating_mul(100),
-            order_id,
-            at,
-        ) {
+        _ => match state
+            .wallets
+            .collect(&order.digits, taken.saturating_mul(100), order_id, at)
+        {
             Ok(()) => (OrderState::Success, "paid"),
             Err(_) => (OrderState::Failed("Insufficient balance"), "short"),
         },

@@ -2,6 +2,8 @@
 //! stand there. Follows from seed, scenario or replayed file alone; never from what was asked
 //! before. The wire shapes around it are `weatherxm`'s.
 
+pub(crate) mod control;
+pub(crate) mod fault;
 pub mod replay;
 mod scenario;
 pub(crate) mod sky;

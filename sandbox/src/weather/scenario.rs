@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::draw;
 
+/// Quarters of an hour in a day.
+pub(crate) const QUARTERS: usize = 96;
+/// Length of a quarter, seconds.
+pub(crate) const QUARTER_SECONDS: i64 = 900;
+
 /// What the sky does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,8 +68,11 @@ pub(crate) struct Dice(u64);
 impl Dice {
     /// A stream that depends on every part.
     pub(crate) fn new(parts: &[&str]) -> Self {
-        let [a, b, c, d, e, f, g, h, ..] = draw::digest(parts);
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let mut first = [0; 8];
+        for (byte, drawn) in first.iter_mut().zip(draw::digest(parts)) {
+            *byte = drawn;
+        }
+        Self(u64::from_be_bytes(first))
     }
 
     fn next(&mut self) -> u64 {
@@ -189,7 +197,7 @@ fn spread(total: i64, days: usize, scenario: Scenario, dice: &mut Dice) -> Vec<i
 }
 
 /// A total split by weights, whole units, nothing lost.
-pub(crate) fn portions(total: i64, weights: &[i64]) -> Vec<i64> {
+fn portions(total: i64, weights: &[i64]) -> Vec<i64> {
     let sum: i64 = weights.iter().sum();
     let (mut weighed, mut given) = (0, 0);
     weights
@@ -203,6 +211,33 @@ pub(crate) fn portions(total: i64, weights: &[i64]) -> Vec<i64> {
             portion
         })
         .collect()
+}
+
+/// How much of a day's rain has fallen after some seconds of it: storms in the afternoon, each a
+/// few quarters long, whole micrometres.
+pub(crate) fn rain_until(total: i64, elapsed_seconds: i64, parts: &[&str]) -> i64 {
+    if total == 0 {
+        return 0;
+    }
+    let mut dice = Dice::new(parts);
+    let mut weights = vec![0_i64; QUARTERS];
+    for _ in 0..dice.between(1, 3) {
+        let (start, length) = (dice.between(44, 84), dice.between(2, 10));
+        for quarter in start..start + length {
+            if let Some(weight) = usize::try_from(quarter)
+                .ok()
+                .and_then(|quarter| weights.get_mut(quarter))
+            {
+                *weight += dice.between(1, 9);
+            }
+        }
+    }
+    let mut fallen = 0;
+    for (quarter, um) in (0_i64..).zip(portions(total, &weights)) {
+        let within = (elapsed_seconds - quarter * QUARTER_SECONDS).clamp(0, QUARTER_SECONDS);
+        fallen += um * within / QUARTER_SECONDS;
+    }
+    fallen
 }
 
 #[cfg(test)]

@@ -8,18 +8,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 use domain::cell::RiskCell;
 use domain::season::{day_of_interval_ending, day_starts_at, next_day};
-use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, FaultKind};
 use super::replay::Replay;
-use super::scenario::{self, Asked, Dice, Fate, Scenario, portions};
+use super::scenario::{self, Asked, Dice, Fate, QUARTER_SECONDS, QUARTERS, Scenario, rain_until};
 use super::station::{IN_CELL_MAX, Station};
 use super::wards;
 use crate::draw;
 
-/// Quarters of an hour in a day.
-const QUARTERS: usize = 96;
-/// Length of a quarter, seconds.
-const QUARTER_SECONDS: i64 = 900;
 /// What the counter jumps by over a day the file does not know, so that nobody takes it for dry.
 const UNKNOWN_JUMP_UM: i64 = 1_000;
 /// Counter years kept; beyond it all are made again when asked for.
@@ -34,40 +30,6 @@ pub(crate) enum Source {
     Scenario(Scenario),
     /// A file.
     Replay(Arc<Replay>),
-}
-
-/// What goes wrong with one UTC day of a station.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FaultKind {
-    /// A negative counter in the afternoon.
-    Negative,
-    /// The station reboots at noon UTC: its counter starts anew, for good.
-    Reset,
-    /// A sample comes twice, and another twice with two values.
-    Duplicate,
-    /// A sample of the day after tomorrow.
-    Future,
-    /// Samples without a counter for two hours.
-    Missing,
-    /// No samples from 06:00 to 10:00 UTC.
-    Silent,
-    /// No samples from 19:00 to 23:00 UTC, over local midnight.
-    SilentNight,
-    /// No such day: 404.
-    Absent,
-}
-
-/// A fault on demand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fault {
-    /// Station, or `*`.
-    pub(crate) station: String,
-    /// UTC day.
-    pub(crate) date: NaiveDate,
-    /// What.
-    pub(crate) kind: FaultKind,
 }
 
 /// One sample.
@@ -365,33 +327,6 @@ fn counter_year(day: NaiveDate) -> i32 {
     } else {
         day.year() - 1
     }
-}
-
-/// How much of a day's rain has fallen after some seconds of it: storms in the afternoon, each a
-/// few quarters long, whole micrometres.
-fn rain_until(total: i64, elapsed_seconds: i64, parts: &[&str]) -> i64 {
-    if total == 0 {
-        return 0;
-    }
-    let mut dice = Dice::new(parts);
-    let mut weights = vec![0_i64; QUARTERS];
-    for _ in 0..dice.between(1, 3) {
-        let (start, length) = (dice.between(44, 84), dice.between(2, 10));
-        for quarter in start..start + length {
-            if let Some(weight) = usize::try_from(quarter)
-                .ok()
-                .and_then(|quarter| weights.get_mut(quarter))
-            {
-                *weight += dice.between(1, 9);
-            }
-        }
-    }
-    let mut fallen = 0;
-    for (quarter, um) in (0_i64..).zip(portions(total, &weights)) {
-        let within = (elapsed_seconds - quarter * QUARTER_SECONDS).clamp(0, QUARTER_SECONDS);
-        fallen += um * within / QUARTER_SECONDS;
-    }
-    fallen
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Databases for whole-system tests that need more than one per test: made empty, migrated, and
 //! dropped again. Must never touch a database it did not make. Compiled for tests only.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::error::StoreError;
 use crate::pool::{Pool, connect, migrate};
@@ -61,6 +61,24 @@ impl Scratch {
         )
         .await
     }
+}
+
+/// The number a test asks for: the first column of the first row, a `bigint`.
+pub async fn number(pool: &Pool, sql: &'static str) -> Result<i64, StoreError> {
+    let row = sqlx::raw_sql(sql).fetch_one(pool).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The text a test asks for: the first column of the first row.
+pub async fn text(pool: &Pool, sql: &'static str) -> Result<String, StoreError> {
+    let row = sqlx::raw_sql(sql).fetch_one(pool).await?;
+    Ok(row.try_get(0)?)
+}
+
+/// Statements by which a test damages or prepares what no store function would.
+pub async fn change(pool: &Pool, sql: &'static str) -> Result<(), StoreError> {
+    sqlx::raw_sql(sql).execute(pool).await?;
+    Ok(())
 }
 
 async fn run(conn: &mut PgConnection, statement: String) -> Result<(), StoreError> {

@@ -1,4 +1,5 @@
 //! Farmers, plots, policies and capacity against a real database: happy, duplicate, stale.
+//! Personal data must not be readable in a row.
 
 #![expect(
     clippy::unwrap_used,

@@ -2,8 +2,12 @@
 //! immutable, days and runs unique by what they say, nothing changed under a decided risk.
 
 #![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+#![expect(
     clippy::disallowed_methods,
-    reason = "rows of other modules are made straight in SQL"
+    reason = "rows of others are made straight in SQL"
 )]
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -105,7 +109,7 @@ async fn a_day(conn: &mut Connection) -> UtcDay {
     observations::find_day(conn, id).await.unwrap().unwrap()
 }
 
-fn is_stale<T: std::fmt::Debug>(result: Result<T, StoreError>) -> bool {
+fn is_stale<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Stale { .. }))
 }
 
@@ -113,7 +117,7 @@ fn is_stale<T: std::fmt::Debug>(result: Result<T, StoreError>) -> bool {
 async fn stations_are_chosen_once_and_stay_as_they_were_chosen(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let risk = an_observed_risk(&mut conn).await;
-    assert!(is_stale(risks::mark_frozen(&mut conn, now(), risk).await));
+    assert!(is_stale(&risks::mark_frozen(&mut conn, now(), risk).await));
     let mut moved = candidate("a", 9_000);
     moved.data_quality_e4 = Some(1);
     let newcomer = candidate("c", 100);
@@ -176,7 +180,7 @@ async fn a_day_is_planned_once_and_each_fetch_of_it_recorded_once(pool: PgPool) 
         .await
         .unwrap();
     let twin = observations::record_fetch(&mut conn, now(), &day, &unscored).await;
-    assert!(is_stale(twin), "the same fetch is not recorded twice");
+    assert!(is_stale(&twin), "the same fetch is not recorded twice");
     assert!(
         !observations::has_more_due(&mut conn, at("2026-03-06T02:00:00Z"), "a")
             .await
@@ -218,13 +222,15 @@ async fn a_day_is_planned_once_and_each_fetch_of_it_recorded_once(pool: PgPool) 
     );
     let quality = (fetched.data_quality_e4, fetched.location_quality_e4);
     assert_eq!(quality, (Some(9_600), Some(10_000)));
-    let day = observations::find_day(&mut conn, day.id)
+}
+
+/// Stores bytes as a reply about a day; gives its revision when it is one.
+async fn reply(conn: &mut Connection, day: &UtcDay, raw: &'static [u8]) -> Option<i16> {
+    let sha256 = String::from_utf8_lossy(raw);
+    let id = Uuid::from_bytes([raw[0]; 16]);
+    observations::store_reply(conn, now(), id, day, raw, &sha256)
         .await
         .unwrap()
-        .unwrap();
-    assert!(is_stale(
-        observations::record_fetch(&mut conn, now(), &day, &scored).await
-    ));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -242,27 +248,15 @@ async fn a_reply_adds_a_revision_only_where_it_says_something_else(pool: PgPool)
         reading(15, None, Some("implausible")),
         reading(30, Some(3_000), None),
     ];
-    let store = |raw: &'static [u8], sha: &'static str, n: u128| (raw, sha, Uuid::from_u128(n));
-    let (raw, sha, id) = store(b"one", "11", 1);
-    let one = observations::store_reply(&mut conn, now(), id, &day, raw, sha)
-        .await
-        .unwrap();
-    assert_eq!(one, Some(1));
+    assert_eq!(reply(&mut conn, &day, b"one").await, Some(1));
+    let inserted = observations::insert_batch(&mut conn, &day, 1, &first).await;
+    assert_eq!(inserted.unwrap(), 3);
     assert_eq!(
-        observations::insert_batch(&mut conn, &day, 1, &first)
-            .await
-            .unwrap(),
-        3
+        reply(&mut conn, &day, b"one").await,
+        None,
+        "the same bytes are no revision"
     );
-    let again =
-        observations::store_reply(&mut conn, now(), Uuid::from_u128(2), &day, raw, sha).await;
-    assert_eq!(again.unwrap(), None, "the same bytes are no revision");
-
-    let (raw, sha, id) = store(b"two", "22", 3);
-    let two = observations::store_reply(&mut conn, now(), id, &day, raw, sha)
-        .await
-        .unwrap();
-    assert_eq!(two, Some(2));
+    assert_eq!(reply(&mut conn, &day, b"two").await, Some(2));
     let mut second = first.to_vec();
     second[1] = reading(15, Some(2_000), None);
     second.push(reading(45, Some(4_000), None));
@@ -314,10 +308,6 @@ async fn the_neighbours_of_a_day_are_readings_that_hold_a_number(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(found, (Some(readings[0].at), Some(readings[2].at)));
-    let none = observations::find_neighbours(&mut conn, "b", begins, ends)
-        .await
-        .unwrap();
-    assert_eq!(none, (None, None));
 }
 
 fn station_day(rain_um: Option<i32>) -> StationDay {
@@ -459,7 +449,7 @@ async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn cell_days_are_written_where_they_changed(pool: PgPool) {
+async fn cell_days_and_absent_scenes_are_written_where_they_changed(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let risk = a_risk(&mut conn).await;
     let day = |text: &str, rain_um: Option<i32>, source: &str| CellDay {
@@ -495,12 +485,6 @@ async fn cell_days_are_written_where_they_changed(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(inputs.days, days);
-}
-
-#[sqlx::test(migrations = "../../migrations")]
-async fn an_absent_source_of_scenes_is_recorded_once(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    let risk = a_risk(&mut conn).await;
     assert!(
         scenes::record_unconfigured(&mut conn, now(), risk)
             .await

@@ -2,6 +2,7 @@
 //! and notify roles, and a pretend outside world, all in one process under one clock.
 //! Must hold no test.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(dead_code, reason = "each test binary uses its own part")]
 #![expect(clippy::disallowed_methods, reason = "tests look into rows")]
 
@@ -205,21 +206,21 @@ impl Market {
     /// A bell for a receipt, as the sweep rings it.
     pub(crate) async fn look(&self, receipt_id: ReceiptId) -> Outcome {
         self.premiums
-            .handle(&self.message(Event::PremiumCheckDue { receipt_id }))
+            .handle(&self.message(&Event::PremiumCheckDue { receipt_id }))
             .await
     }
 
     /// A bell for a text's subject.
     pub(crate) async fn tell(&self, event: Event) -> Outcome {
-        self.texts.handle(&self.message(event)).await
+        self.texts.handle(&self.message(&event)).await
     }
 
     /// An event as a message.
-    pub(crate) fn message(&self, event: Event) -> Message {
+    pub(crate) fn message(&self, event: &Event) -> Message {
         Message {
             id: self.context.ids.uuid(self.now()),
             topic: event.topic().to_owned(),
-            body: serde_json::to_vec(&event).unwrap(),
+            body: serde_json::to_vec(event).unwrap(),
             traceparent: None,
         }
     }

@@ -5,8 +5,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
-use domain::invariants::ProviderBooks;
-use domain::policy::PolicyState;
 use sandbox::{PhoneSetup, StkBehaviour};
 use simulation::farmer::Farmer;
 use simulation::op::Op;
@@ -20,7 +18,10 @@ static BUILT: AtomicU32 = AtomicU32::new(0);
 
 /// Runs one simulated life on a single thread: no two things happen at once.
 pub(crate) fn run_async<T>(life: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(life)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(life)
 }
 
 /// A system in the middle of the sale of the long rains of 2026.
@@ -31,7 +32,11 @@ pub(crate) async fn a_system(name: &str, seed: u64, farmers: u8) -> anyhow::Resu
         .map(|number| {
             let ward = WARDS[usize::from(number) % WARDS.len()];
             let farmer = Farmer::new(number, ward);
-            let stk = if number % 4 == 3 { StkBehaviour::Twice } else { StkBehaviour::Pay };
+            let stk = if number % 4 == 3 {
+                StkBehaviour::Twice
+            } else {
+                StkBehaviour::Pay
+            };
             let setup = PhoneSetup {
                 msisdn: farmer.phone.clone(),
                 balance_kes: 20_000,
@@ -43,17 +48,30 @@ pub(crate) async fn a_system(name: &str, seed: u64, farmers: u8) -> anyhow::Resu
             (farmer, setup)
         })
         .collect();
-    System::build(&servers()?, &name, seed, "2026-02-01T06:00:00Z".parse()?, phones).await
+    System::build(
+        &servers()?,
+        &name,
+        seed,
+        "2026-02-01T06:00:00Z".parse()?,
+        phones,
+    )
+    .await
 }
 
 /// Where the servers are: `cargo xtask test` starts them and says so in the environment.
-#[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no configuration of its own"
+)]
 fn servers() -> anyhow::Result<Servers> {
     let of = |name: &str| {
         std::env::var(name)
             .map_err(|_| anyhow::anyhow!("{name} is not set; run `cargo xtask test`"))
     };
-    Ok(Servers { database_url: of("DATABASE_URL")?, redis_url: of("REDIS_URL")? })
+    Ok(Servers {
+        database_url: of("DATABASE_URL")?,
+        redis_url: of("REDIS_URL")?,
+    })
 }
 
 /// When collecting premiums is over: three days after the beginning.
@@ -69,12 +87,4 @@ pub(crate) async fn everybody_buys(system: &mut System) -> anyhow::Result<()> {
         }
     }
     system.settle(ending()).await
-}
-
-/// Number of policies on risk.
-pub(crate) async fn active_policies(system: &System) -> anyhow::Result<i64> {
-    let mut conn = system.pool().acquire().await?;
-    let facts = store::facts::load(&mut conn, system.now(), ProviderBooks::default()).await?;
-    let active = facts.policies.iter().filter(|p| p.state == PolicyState::Active).count();
-    Ok(i64::try_from(active)?)
 }
