@@ -73,9 +73,33 @@ pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, Season
     let phases = phase_sums(inputs.product, inputs.season_year, &rain)?;
     let past: Vec<&CellDay> = days.iter().filter(|d| d.day <= as_of).collect();
     let unknown = past.iter().filter(|d| d.rain_um.is_none()).count();
-    let stations = u8::try_from(inputs.stations.len()).unwrap_or(u8::MAX);
+    let observing_all_along = |station: &&StationEvidence| {
+        let knows = station
+            .days
+            .iter()
+            .filter(|d| d.day <= as_of && d.rain_um.is_some())
+            .count();
+        let share = usize::from(10_000_u16.saturating_sub(filled_max.get()));
+        knows > 0 && knows.saturating_mul(10_000) >= past.len().saturating_mul(share)
+    };
+    // a station that knows less than the contract lets it miss did not observe the season
+    let observers: Vec<StationEvidence> = inputs
+        .stations
+        .iter()
+        .filter(observing_all_along)
+        .cloned()
+        .collect();
+    let stations = u8::try_from(observers.len()).unwrap_or(u8::MAX);
     Ok(Computed {
-        confidence: confidence(&observing(inputs, &past, as_of, stations)),
+        confidence: confidence(&observing(
+            &Inputs {
+                stations: &observers,
+                ..*inputs
+            },
+            &past,
+            as_of,
+            stations,
+        )),
         missing_days: count(unknown),
         phases,
         stations,

@@ -192,7 +192,7 @@ mod tests {
         candidates[1].distance_m = 15_001;
         candidates[0].elevation_gap_dm = Some(3_001);
         candidates.truncate(4);
-        assert_eq!(rank(cell, &candidates), [] as [&str; 0]);
+        assert!(rank(cell, &candidates).is_empty());
     }
 
     fn station(rank: u16, distance_m: u32, rain: &[Option<i32>]) -> StationEvidence {

@@ -115,6 +115,9 @@ pub async fn step(context: &Context, queue: &mut Consumer) -> Result<Option<Outc
         }
         Err(Failure::Store(error)) => Outcome::Retry(causes(&error)),
     };
+    if matches!(outcome, Outcome::Park(_)) {
+        record_heard(context, &delivery.message).await;
+    }
     answer(context, delivery, &outcome).await?;
     Ok(Some(outcome))
 }
@@ -146,6 +149,18 @@ async fn answer(
         Outcome::Retry(_) => delivery.retry().await,
         Outcome::Park(reason) => delivery.park(reason).await,
         Outcome::Pause(_) => delivery.give_back().await,
+    }
+}
+
+/// Records that a message was heard although nothing came of it, so that nobody waits for it.
+async fn record_heard(context: &Context, message: &Message) {
+    let (now, id) = (context.clock.now(), MessageId::from(message.id));
+    let recorded = async {
+        let mut conn = context.pool.acquire().await?;
+        store::consumed::first_time(&mut conn, now, Role::Index.name(), id).await
+    };
+    if let Err(error) = recorded.await {
+        tracing::debug!(%id, error = causes(&error), "a parked message was not recorded as heard");
     }
 }
 
@@ -204,7 +219,9 @@ async fn freeze(
     let candidates = stations::list_candidates(conn, risk_id).await?;
     let ranked: Vec<(String, i16)> = rank(risk.cell, &candidates).into_iter().zip(1..).collect();
     if ranked.is_empty() {
+        // not frozen: the next activation may find stations that are good by then
         tracing::warn!(risk.id = %risk_id, candidates = candidates.len(), "no good station");
+        return Ok(());
     }
     stations::rank(conn, risk_id, &ranked).await?;
     risks::mark_frozen(conn, now, risk_id).await?;

@@ -58,6 +58,14 @@ pub(crate) struct Books {
     pub(crate) counters: BTreeMap<String, u64>,
 }
 
+impl Books {
+    /// Cents that reached a wallet.
+    pub(crate) fn disbursed_to(&self, msisdn: &str) -> i64 {
+        let is_hers = |entry: &&Movement| entry.kind == Kind::Disburse && entry.msisdn == msisdn;
+        self.wallets.book.iter().filter(is_hers).map(|entry| entry.amount_minor).sum()
+    }
+}
+
 #[derive(Deserialize)]
 struct Phone {
     sms: Vec<Text>,

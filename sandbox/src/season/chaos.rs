@@ -29,6 +29,8 @@ pub(crate) enum Stage {
 }
 
 const STAGES: usize = 5;
+/// A blow falls this long after its step at most, ms: most work of a step takes longer.
+const MOMENT_MS: u32 = 500;
 
 impl Stage {
     fn position(self) -> usize {
@@ -122,7 +124,7 @@ impl Chaos {
                 parts[1].as_str(),
                 parts[2].as_str(),
             ];
-            let moment = draw::below(150, &parts);
+            let moment = draw::below(MOMENT_MS, &parts);
             tokio::time::sleep(Duration::from_millis(u64::from(moment))).await;
             self.strike(blow).await?;
         }

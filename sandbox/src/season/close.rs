@@ -213,13 +213,7 @@ fn untold(report: &Report, books: &Books) -> Vec<String> {
             .filter(|text| is_season_text(text))
             .collect();
         told += usize::from(!told_of_season.is_empty());
-        let came: i64 = books
-            .wallets
-            .book
-            .iter()
-            .filter(|entry| entry.kind == Kind::Disburse && &entry.msisdn == msisdn)
-            .map(|entry| entry.amount_minor)
-            .sum();
+        let came = books.disbursed_to(msisdn);
         let said: i64 = told_of_season
             .iter()
             .filter_map(|text| paid_minor(text))

@@ -78,7 +78,7 @@ const OPEN: [(Shown, [&str; 2]); 25] = [
     (Shown::Policy, [": Maize, ward", ": Mahindi, wadi"]),
     (
         Shown::Season,
-        ["Cover pays when rain", "Bima hulipa mvua ikiwa"],
+        [" pays when rain", " hulipa mvua ikiwa"],
     ),
 ];
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use domain::season::{day_starts_at, next_dekad};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ use super::chaos::{Chaos, Stage};
 use super::clock::ClockFile;
 use super::close::{self, Expect, kes};
 use super::farmer::AtHandset;
+use super::look::{At, look};
 use super::net::Net;
 use super::people::{Farmer, Pay};
 use super::plan::{self, OPENING_KES, Plan};
@@ -34,6 +35,8 @@ const RINGING: TimeDelta = TimeDelta::seconds(70);
 const COARSE: TimeDelta = TimeDelta::minutes(20);
 /// From this many farmers on some releases are too large for one pair of eyes.
 const BOTH_WAYS_FARMERS: u32 = 100;
+/// Farmers who look at their season and at their cover.
+const CURIOUS: usize = 5;
 /// Times that farmers whose prompt never worked dial once more.
 const REDIAL_ROUNDS: u32 = 3;
 /// Days after a window's end until everything is decided, two people included.
@@ -74,6 +77,7 @@ pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
     growing(&mut driver, &plan).await?;
     deciding(&mut driver, &plan).await?;
     releasing(&mut driver).await?;
+    look_at_policies(&driver, &plan).await?;
     let is_drought = args.scenario == Scenario::Drought && plan.replay.is_none();
     let count = |is: fn(Pay) -> bool| {
         i64::try_from(plan.farmers.iter().filter(|farmer| is(farmer.pay)).count())
@@ -253,11 +257,41 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
         driver
             .say
             .progress("growing", &format!("{}", day.format("%-d %B %Y")));
+        if day.month() == 5 && day.day() == 1 {
+            look_at_seasons(driver, plan).await?;
+        }
         if day >= plan.cover.end {
             return Ok(());
         }
         day = next_dekad(day).min(plan.cover.end);
     }
+}
+
+/// A few farmers ask how their season stands.
+async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
+    let curious = plan.farmers.iter().filter(|farmer| farmer.pay == Pay::AtOnce).take(CURIOUS);
+    for farmer in curious {
+        look(driver, farmer, At::Season).await?;
+    }
+    Ok(())
+}
+
+/// A few farmers ask what became of their cover: whoever got money sees how much.
+async fn look_at_policies(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
+    let books = books::fetch(&driver.net).await?;
+    let curious = plan.farmers.iter().filter(|farmer| farmer.pay == Pay::AtOnce).take(CURIOUS);
+    for farmer in curious {
+        let screen = look(driver, farmer, At::Policy).await?;
+        let paid = books.disbursed_to(farmer.phone.digits());
+        let amount = domain::money::grouped(u64::try_from(paid / 100)?);
+        ensure!(
+            paid == 0 || screen.contains(&format!("KES {amount}")),
+            "farmer {} got {} and her phone says {screen:?}",
+            farmer.index,
+            kes(paid)
+        );
+    }
+    Ok(())
 }
 
 /// Windows close; each day the numbers firm up, until every risk is decided.
@@ -288,6 +322,7 @@ async fn deciding(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
 /// Operators approve, money goes out, doubt ends, everybody is told.
 async fn releasing(driver: &mut Driver) -> anyhow::Result<()> {
     let start = driver.clock.now();
+    let mut told = String::new();
     for seconds in DESK_SECONDS {
         let target = start + TimeDelta::seconds(seconds);
         let grain = TimeDelta::seconds((seconds / 12).max(5));
@@ -301,22 +336,25 @@ async fn releasing(driver: &mut Driver) -> anyhow::Result<()> {
                 kes(approved.total_minor)
             );
             driver.say.progress("releasing", &text);
+            // a blow in the middle of paying
+            driver.chaos.jumped(Stage::Releasing).await?;
         }
         let report = report(&driver.net).await?;
         let payouts = &report.payouts;
-        driver.say.progress(
-            "releasing",
-            &format!(
-                "planned {}, auto {}, approved {}, held {}, paid {}, refused {}, in doubt {}",
-                payouts.planned,
-                payouts.auto,
-                payouts.approved,
-                payouts.held,
-                payouts.paid,
-                payouts.refused,
-                payouts.in_doubt
-            ),
+        let text = format!(
+            "planned {}, auto {}, approved {}, held {}, paid {}, refused {}, in doubt {}",
+            payouts.planned,
+            payouts.auto,
+            payouts.approved,
+            payouts.held,
+            payouts.paid,
+            payouts.refused,
+            payouts.in_doubt
         );
+        if text != told {
+            driver.say.progress("releasing", &text);
+            told = text;
+        }
         let is_over = approved.runs == 0
             && payouts.held == 0
             && payouts.in_doubt == 0
