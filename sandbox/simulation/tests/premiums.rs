@@ -1,7 +1,6 @@
 //! Money in, under everything that can go wrong: farmers dial, buy and pay while messages are lost,
 //! answers vanish, processes die and the database goes away. After each operation no invariant may
 //! be broken; at the end every farmer who paid is on risk, once, and the books agree.
-#![expect(clippy::expect_used, reason = "a test says what it expected")]
 
 mod support;
 

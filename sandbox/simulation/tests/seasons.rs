@@ -1,7 +1,6 @@
 //! Money out, under everything that can go wrong: a season is observed, fails by the numbers, and
 //! pays, while messages are lost, answers vanish, processes die and the database goes away. At the
 //! end every policy is settled, every payout arrived once, and the books agree.
-#![expect(clippy::expect_used, reason = "a test says what it expected")]
 
 mod support;
 
