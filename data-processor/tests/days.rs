@@ -1,6 +1,8 @@
 //! Local days do not depend on the order in which readings arrived, and a missing reading never
 //! makes a season drier than it was.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
+
 use chrono::{DateTime, TimeDelta, Utc};
 use data_processor::science::rain::{Reading, station_days};
 use domain::measure::RainUm;

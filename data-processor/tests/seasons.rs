@@ -222,7 +222,7 @@ fn a_night_without_samples_leaves_two_days_unknown_and_no_number() {
     // rain fell in the evening of 6 March, and nobody knows on which side of midnight
     let (from, until) = (at("1984-03-06T15:00:00Z"), at("1984-03-06T23:00:00Z"));
     let silent = with(1984, |samples| {
-        samples.retain(|s| s.at < from || s.at > until)
+        samples.retain(|s| s.at < from || s.at > until);
     });
     assert_eq!(silent.phases[0].missing_days, 2);
     assert_eq!(settled(&silent), None, "missing is not zero");

@@ -1,6 +1,12 @@
 //! Evidence is recomputed from the file alone: an honest bundle agrees, and one with a changed
 //! digit is refused by its name and by the line that was changed.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot be set up must fail"
+)]
+
 use chrono::Days;
 use data_processor::index::{ENGINE_VERSION, Inputs, compute};
 use data_processor::rule::Siting;
@@ -112,13 +118,13 @@ fn a_changed_digit_is_refused_and_its_line_named() {
     type Change = fn(&mut Bundle);
     let changes: [(&str, Change); 7] = [
         ("schedule[KE", |b| {
-            b.schedule[0].payout = Money::kes(1_901).unwrap()
+            b.schedule[0].payout = Money::kes(1_901).unwrap();
         }),
         ("days[1984-03-02]", |b| {
-            b.days[1].rain_um = Some(RainUm(1_001))
+            b.days[1].rain_um = Some(RainUm(1_001));
         }),
         ("days[1984-03-03]", |b| {
-            b.stations[0].days[2].rain_um = Some(RainUm(999))
+            b.stations[0].days[2].rain_um = Some(RainUm(999));
         }),
         ("observed.phases[", |b| b.observed.phases[0].rain_um += 10),
         ("observed.confidence", |b| b.observed.confidence -= 1),

@@ -1,4 +1,5 @@
 //! What the consumer makes of a handler's outcome, with the broker in memory and a real database.
+//! Never leaves this machine. Run with the crate's tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 

@@ -232,17 +232,14 @@ async fn a_policy_is_never_owed_more_than_its_sum_insured(pool: PgPool) {
     )
     .await;
     house.settle().await;
-    let more = sqlx::raw_sql(
-        "alter table payouts drop constraint payouts_policy_id_evaluation_id_key;
+    let more = store::testing::change(&house.context.pool, "alter table payouts drop constraint payouts_policy_id_evaluation_id_key;
          insert into payouts (id, policy_id, evaluation_id, amount_minor, currency, state, planned_at)
          select gen_random_uuid(), policy_id, evaluation_id, 100, currency, 'held', planned_at
-         from payouts limit 1;",
-    )
-    .execute(&house.context.pool)
-    .await
+         from payouts limit 1;").await
     .unwrap_err();
+    let said = std::error::Error::source(&more).map(ToString::to_string);
     assert!(
-        more.to_string().contains("exceed its sum insured"),
+        said.is_some_and(|text| text.contains("exceed its sum insured")),
         "{more}"
     );
 }

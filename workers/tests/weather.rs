@@ -1,7 +1,6 @@
 //! Observing the weather against the pretend provider, on a real database: stations once, days as
 //! they are published, and nothing made of what no gauge can have measured.
 
-#![expect(clippy::disallowed_methods, reason = "tests look into rows")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod support;
@@ -67,11 +66,13 @@ impl Field {
         let season = fixtures::season(&mut conn, &context.pii, plan)
             .await
             .unwrap();
-        sqlx::raw_sql("delete from risk_stations; update risks set stations_frozen_at = null")
-            .execute(&mut *conn)
-            .await
-            .unwrap();
         drop(conn);
+        store::testing::change(
+            &context.pool,
+            "delete from risk_stations; update risks set stations_frozen_at = null",
+        )
+        .await
+        .unwrap();
         let (weather, satellite) = (weather::build(&context), satellite::build(&context));
         Self {
             context,
@@ -115,15 +116,13 @@ impl Field {
     }
 
     async fn count(&self, query: &'static str) -> i64 {
-        sqlx::query_scalar(query)
-            .fetch_one(&self.context.pool)
+        store::testing::number(&self.context.pool, query)
             .await
             .unwrap()
     }
 
     async fn text(&self, query: &'static str) -> String {
-        sqlx::query_scalar(query)
-            .fetch_one(&self.context.pool)
+        store::testing::text(&self.context.pool, query)
             .await
             .unwrap()
     }

@@ -1,7 +1,7 @@
 //! A backend over a decided season whose payouts are planned. Must hold no test.
+//! Never leaves this machine. Run with the crate's tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::disallowed_methods, reason = "tests look into rows")]
 
 use std::sync::Arc;
 
@@ -140,23 +140,17 @@ impl House {
 
     /// One number from the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql)
-            .fetch_one(&self.app.pool)
-            .await
-            .unwrap()
+        store::testing::number(&self.app.pool, sql).await.unwrap()
     }
 
     /// One text from the database.
     pub(crate) async fn text(&self, sql: &'static str) -> String {
-        sqlx::query_scalar(sql)
-            .fetch_one(&self.app.pool)
-            .await
-            .unwrap()
+        store::testing::text(&self.app.pool, sql).await.unwrap()
     }
 
     /// Changes rows behind everybody's back.
     pub(crate) async fn tamper(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&self.app.pool).await.unwrap();
+        store::testing::change(&self.app.pool, sql).await.unwrap();
     }
 
     /// The first leg's state.

@@ -1,4 +1,5 @@
 //! Bringing a database up to date may be repeated by every deployment.
+//! Never leaves this machine. Run with the crate's tests.
 
 use backend::migrate::{self, Documents};
 use sqlx::PgPool;

@@ -62,7 +62,12 @@ impl Books {
     /// Cents that reached a wallet.
     pub(crate) fn disbursed_to(&self, msisdn: &str) -> i64 {
         let is_hers = |entry: &&Movement| entry.kind == Kind::Disburse && entry.msisdn == msisdn;
-        self.wallets.book.iter().filter(is_hers).map(|entry| entry.amount_minor).sum()
+        self.wallets
+            .book
+            .iter()
+            .filter(is_hers)
+            .map(|entry| entry.amount_minor)
+            .sum()
     }
 }
 

@@ -45,7 +45,10 @@ pub(crate) async fn look(driver: &Driver, farmer: &Farmer, at: At) -> anyhow::Re
         }
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
-    anyhow::bail!("farmer {}: {CALLS_MAX} calls dropped, the last: {trouble}", farmer.index)
+    anyhow::bail!(
+        "farmer {}: {CALLS_MAX} calls dropped, the last: {trouble}",
+        farmer.index
+    )
 }
 
 async fn walk(call: &mut Call<'_>, at: At) -> Result<Option<String>, Fault> {

@@ -105,7 +105,9 @@ fn spread(args: &SeasonArgs, products: &[Product], wards: &[Ward]) -> anyhow::Re
         .first()
         .map(|product| product.zones.iter().map(|zone| &zone.wards).collect())
         .unwrap_or_default();
-    let count = (args.farmers.get() / FARMERS_PER_WARD).clamp(2, WARDS_MAX).min(args.farmers.get());
+    let count = (args.farmers.get() / FARMERS_PER_WARD)
+        .clamp(2, WARDS_MAX)
+        .min(args.farmers.get());
     let seed = args.seed.to_string();
     let mut chosen: Vec<Ward> = Vec::new();
     for slot in 0..count {

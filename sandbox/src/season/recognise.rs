@@ -76,10 +76,7 @@ const OPEN: [(Shown, [&str; 2]); 25] = [
     (Shown::Pin, ["your MicroCrop PIN", "PIN yako ya MicroCrop"]),
     (Shown::Policies, ["My cover:\n", "Bima yangu:\n"]),
     (Shown::Policy, [": Maize, ward", ": Mahindi, wadi"]),
-    (
-        Shown::Season,
-        [" pays when rain", " hulipa mvua ikiwa"],
-    ),
+    (Shown::Season, [" pays when rain", " hulipa mvua ikiwa"]),
 ];
 
 /// Last words that matter.

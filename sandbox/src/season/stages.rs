@@ -269,7 +269,11 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
 
 /// A few farmers ask how their season stands.
 async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
-    let curious = plan.farmers.iter().filter(|farmer| farmer.pay == Pay::AtOnce).take(CURIOUS);
+    let curious = plan
+        .farmers
+        .iter()
+        .filter(|farmer| farmer.pay == Pay::AtOnce)
+        .take(CURIOUS);
     for farmer in curious {
         look(driver, farmer, At::Season).await?;
     }
@@ -279,7 +283,11 @@ async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
 /// A few farmers ask what became of their cover: whoever got money sees how much.
 async fn look_at_policies(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
     let books = books::fetch(&driver.net).await?;
-    let curious = plan.farmers.iter().filter(|farmer| farmer.pay == Pay::AtOnce).take(CURIOUS);
+    let curious = plan
+        .farmers
+        .iter()
+        .filter(|farmer| farmer.pay == Pay::AtOnce)
+        .take(CURIOUS);
     for farmer in curious {
         let screen = look(driver, farmer, At::Policy).await?;
         let paid = books.disbursed_to(farmer.phone.digits());

@@ -76,8 +76,10 @@ pub async fn text(pool: &Pool, sql: &'static str) -> Result<String, StoreError> 
 }
 
 /// Statements by which a test damages or prepares what no store function would.
-pub async fn change(pool: &Pool, sql: &'static str) -> Result<(), StoreError> {
-    sqlx::raw_sql(sql).execute(pool).await?;
+pub async fn change(pool: &Pool, sql: impl Into<String>) -> Result<(), StoreError> {
+    sqlx::raw_sql(AssertSqlSafe(sql.into()))
+        .execute(pool)
+        .await?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! Sending texts and hearing about them, against the twin.
+//! Never talks to the real provider. Run with the crate's tests.
 
 use domain::msisdn::Msisdn;
 use providers::Secret;

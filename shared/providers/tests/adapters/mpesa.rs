@@ -1,4 +1,5 @@
 //! Paying by B2C and asking about it, against the twin.
+//! Never talks to the real provider. Run with the crate's tests.
 
 use domain::money::Money;
 use providers::mpesa::callback::{B2cResult, FoundStatus, QueueTimeout, StatusResult};

@@ -1,4 +1,5 @@
 //! Pinning and reading back, against the twin.
+//! Never talks to the real provider. Run with the crate's tests.
 
 use sandbox::Rates;
 

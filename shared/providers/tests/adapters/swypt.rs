@@ -1,4 +1,5 @@
 //! Collecting by prompt, asking, releasing and reading history, against the twin.
+//! Never talks to the real provider. Run with the crate's tests.
 
 use domain::money::Money;
 use providers::swypt::{Client, OrderState, QuoteKind};
