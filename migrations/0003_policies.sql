@@ -39,6 +39,7 @@ create table risks (
     window_closes_at    timestamptz not null,
     state               text not null check (state in ('open', 'deferred', 'held', 'evaluated')),
     stations_frozen_at  timestamptz,
+    stations_check_at   timestamptz,
     index_dirty         boolean not null default false,
     final_index_run_id  uuid,
     next_check_at       timestamptz,
@@ -47,6 +48,7 @@ create table risks (
 );
 comment on table risks is 'Product version x cell x season: evaluated once, fanned out to its policies. window_end is the day after the last.';
 create index risks_due on risks (next_check_at) where next_check_at is not null;
+create index risks_stations_due on risks (stations_check_at) where stations_check_at is not null;
 create index risks_dirty on risks (id) where index_dirty;
 
 create table policies (

@@ -118,7 +118,10 @@ pub async fn step(context: &Context, queue: &mut Consumer) -> Result<Option<Outc
     if matches!(outcome, Outcome::Park(_)) {
         record_heard(context, &delivery.message).await;
     }
-    answer(context, delivery, &outcome).await?;
+    if let Err(error) = answer(context, delivery, &outcome).await {
+        // the broker is away: it gives the message again, and what was done is done once
+        tracing::warn!(%error, "message not answered");
+    }
     Ok(Some(outcome))
 }
 
@@ -333,7 +336,7 @@ async fn recompute_index(
     let Some(as_of_day) = as_of(risk.window, now) else {
         return Ok(());
     };
-    if !risk.is_open || risk.stations_frozen_at.is_none() {
+    if risk.is_decided || risk.stations_frozen_at.is_none() {
         return Ok(());
     }
     let version = store::products::get(conn, risk.version).await?;

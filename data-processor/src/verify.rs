@@ -207,11 +207,9 @@ fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines
         &stated.payout_min,
         &found.payout_min,
     );
-    // what the release rule adds depends on the sum over all policies, which no bundle names
+    // what the release adds depends on the day and on the sum over all policies, which no bundle names
     let measured = |holds: &[HoldReason]| {
-        let own = holds
-            .iter()
-            .filter(|hold| !matches!(hold, HoldReason::AboveLimit | HoldReason::SwitchedOff));
+        let own = holds.iter().filter(|hold| !hold.is_of_release());
         format!("{:?}", own.collect::<Vec<_>>())
     };
     lines.compare(

@@ -46,13 +46,13 @@ pub struct Damage {
 pub enum Decided {
     /// There is an evaluation, and it was made now.
     Evaluated(EvaluationId),
-    /// It was decided, or handed to people, before.
+    /// It was decided before.
     Before,
     /// Its window still runs, or its index is not final.
     NotYet,
     /// Days are missing; it is looked at again.
     Deferred,
-    /// The days for deciding have passed: people decide.
+    /// The days for deciding have passed; a number that comes late is for two people to release.
     Held,
 }
 
@@ -148,7 +148,7 @@ impl Damage {
         let Some(subject) = evaluations::lock_subject(&mut tx, risk_id).await? else {
             return Err(Outcome::Park(format!("{risk_id} does not exist")));
         };
-        let decided = if matches!(subject.state, RiskState::Evaluated | RiskState::Held) {
+        let decided = if subject.state == RiskState::Evaluated {
             Decided::Before
         } else if now < subject.closes_at {
             Decided::NotYet
@@ -196,6 +196,9 @@ impl Damage {
         }
         if total.minor > 0 && !self.context.settings.enable_auto_payouts {
             holds.push(HoldReason::SwitchedOff);
+        }
+        if subject.state == RiskState::Held {
+            holds.push(HoldReason::DecidedLate);
         }
         let inputs = bundles::load_inputs(tx, subject.risk_id, subject.window).await?;
         let bundle = Bundle {
@@ -432,6 +435,9 @@ async fn postpone(
         .closes_at
         .checked_add_days(days)
         .unwrap_or(subject.closes_at);
+    if subject.state == RiskState::Held {
+        return Ok(Decided::Held);
+    }
     if now >= deadline {
         evaluations::hold_risk(tx, subject.risk_id).await?;
         return Ok(Decided::Held);

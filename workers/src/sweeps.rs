@@ -89,6 +89,7 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
     let unpinned = bundles::list_due(conn, now, BATCH_MAX).await?;
     let closed = sweeps::list_closed_risks(conn, now, BATCH_MAX).await?;
     let dirty = sweeps::list_dirty_risks(conn, BATCH_MAX).await?;
+    let unsurveyed = sweeps::list_stations_due(conn, now, BATCH_MAX).await?;
     let scenes = sweeps::list_scenes_due(conn, now, BATCH_MAX).await?;
     let days = sweeps::list_station_days_due(conn, now, BATCH_MAX).await?;
     Ok(vec![
@@ -121,6 +122,10 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
                 station_id: day.station_id,
                 utc_date: day.utc_date,
             })
+            .collect(),
+        unsurveyed
+            .into_iter()
+            .map(|risk_id| Event::StationsDue { risk_id })
             .collect(),
         scenes
             .into_iter()

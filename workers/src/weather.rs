@@ -83,7 +83,8 @@ impl Handler for Weather {
 impl Weather {
     async fn hear(&self, message: &Message) -> Result<(), Outcome> {
         match decode(message)? {
-            Event::PolicyActivated { risk_id, .. } => {
+            Event::PolicyActivated { risk_id, .. } if self.is_surveyed(risk_id).await? => Ok(()),
+            Event::PolicyActivated { risk_id, .. } | Event::StationsDue { risk_id } => {
                 self.survey(risk_id, Some(message)).await.map(drop)
             }
             Event::WeatherDue { station_day_id, .. } => {
@@ -93,16 +94,25 @@ impl Weather {
         }
     }
 
-    /// Records the stations around a risk unless they are known; says how many were recorded.
+    /// Records the stations around a risk; says how many, or `None` when they are frozen or could
+    /// not be asked for and are looked for again. While no good one was found, that is every day.
     pub async fn survey(
         &self,
         risk_id: RiskId,
         message: Option<&Message>,
     ) -> Result<Option<usize>, Outcome> {
-        let Some(cell) = self.unsurveyed(risk_id).await? else {
+        let mut conn = self
+            .context
+            .pool
+            .acquire()
+            .await
+            .map_err(StoreError::from)?;
+        let risk = risks::find(&mut conn, risk_id).await?;
+        let Some(risk) = risk.filter(|risk| risk.stations_frozen_at.is_none()) else {
             return Ok(None);
         };
-        let candidates = self.candidates(cell).await?;
+        drop(conn);
+        let found = self.candidates(risk.cell).await;
         let now = self.context.clock.now();
         let mut tx = self.context.pool.begin().await.map_err(StoreError::from)?;
         if let Some(message) = message
@@ -114,35 +124,35 @@ impl Weather {
         if risk.is_none_or(|risk| risk.stations_frozen_at.is_some()) {
             return Ok(None);
         }
-        stations::record_candidates(&mut tx, now, risk_id, &candidates).await?;
-        self.ring(&mut tx, Event::StationsRecorded { risk_id }, message)
-            .await?;
+        let recorded = match &found {
+            Ok(candidates) => {
+                stations::record_candidates(&mut tx, now, risk_id, candidates).await?;
+                risks::postpone_stations(&mut tx, risk_id, now + ASK_AGAIN).await?;
+                self.ring(&mut tx, Event::StationsRecorded { risk_id }, message)
+                    .await?;
+                Some(candidates.len())
+            }
+            Err(error) => {
+                tracing::warn!(risk.id = %risk_id, %error, "stations not found out");
+                risks::postpone_stations(&mut tx, risk_id, now + FETCH_AGAIN).await?;
+                None
+            }
+        };
         tx.commit().await.map_err(StoreError::from)?;
-        Ok(Some(candidates.len()))
+        Ok(recorded)
     }
 
-    /// The cell of a risk whose surroundings nobody has looked at.
-    async fn unsurveyed(&self, risk_id: RiskId) -> Result<Option<RiskCell>, Outcome> {
-        let mut conn = self
-            .context
-            .pool
-            .acquire()
-            .await
-            .map_err(StoreError::from)?;
-        let Some(risk) = risks::find(&mut conn, risk_id).await? else {
-            return Ok(None);
-        };
-        let is_known = risk.stations_frozen_at.is_some()
-            || !stations::list_candidates(&mut conn, risk_id)
-                .await?
-                .is_empty();
-        Ok((!is_known).then_some(risk.cell))
+    /// Whether a risk's surroundings were looked at before, good stations or not.
+    async fn is_surveyed(&self, risk_id: RiskId) -> Result<bool, StoreError> {
+        let mut conn = self.context.pool.acquire().await?;
+        let candidates = stations::list_candidates(&mut conn, risk_id).await?;
+        Ok(!candidates.is_empty())
     }
 
     /// The stations of a cell and around its centre, with their quality.
-    async fn candidates(&self, cell: RiskCell) -> Result<Vec<Candidate>, Outcome> {
+    async fn candidates(&self, cell: RiskCell) -> Result<Vec<Candidate>, ProviderError> {
         let centre = LatLng::from(cell.index());
-        let (lat, lon) = (udeg(centre.lat())?, udeg(centre.lng())?);
+        let (lat, lon) = (udeg(centre.lat()), udeg(centre.lng()));
         let own = self.timed("cell", self.provider.cell_stations(cell)).await;
         let near = self
             .timed("near", self.provider.stations_near(lat, lon, RADIUS_M))
@@ -365,11 +375,11 @@ impl Weather {
 }
 
 /// What the provider answered; `None` when it knows no such thing.
-fn known<T>(answer: Result<Fetched<T>, ProviderError>) -> Result<Option<T>, Outcome> {
+fn known<T>(answer: Result<Fetched<T>, ProviderError>) -> Result<Option<T>, ProviderError> {
     match answer {
         Ok(fetched) => Ok(Some(fetched.value)),
         Err(ProviderError::Refused { .. }) => Ok(None),
-        Err(error) => Err(Outcome::Retry(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 
@@ -408,9 +418,14 @@ fn whole(metres: f64) -> Option<i32> {
     format!("{metres:.0}").parse().ok()
 }
 
-fn udeg(degrees: f64) -> Result<i32, Outcome> {
-    let udeg = format!("{:.0}", degrees * 1e6).parse();
-    udeg.map_err(|_| Outcome::Park("the centre of the cell is no point".to_owned()))
+#[expect(
+    clippy::expect_used,
+    reason = "the centre of a cell is within 180 degrees, and 180 000 000 is an i32"
+)]
+fn udeg(degrees: f64) -> i32 {
+    format!("{:.0}", degrees * 1e6)
+        .parse()
+        .expect("degrees of a cell's centre")
 }
 
 fn score(points: Option<BasisPoints>) -> Option<i16> {

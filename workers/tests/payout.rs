@@ -221,6 +221,15 @@ async fn a_changed_row_is_noticed_by_its_own_invariant(pool: PgPool) {
             "I2",
         ),
         (
+            "set session_replication_role = replica;
+             update ledger_transfers set amount_minor = amount_minor + 1 where kind = 'posted';
+             set session_replication_role = origin;",
+            "set session_replication_role = replica;
+             update ledger_transfers set amount_minor = amount_minor - 1 where kind = 'posted';
+             set session_replication_role = origin;",
+            "I14",
+        ),
+        (
             "update payouts set amount_minor = amount_minor + 100;
              update payout_legs set amount_minor = amount_minor + 100;",
             "update payouts set amount_minor = amount_minor - 100;

@@ -8,6 +8,7 @@
 pub mod farmer;
 mod gateway;
 pub mod op;
+mod people;
 mod processes;
 pub mod settings;
 pub mod system;

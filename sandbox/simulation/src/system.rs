@@ -49,8 +49,8 @@ pub struct System {
     memory: InMemory,
     world: World,
     sandbox: Local,
-    app: App,
-    router: Router,
+    pub(crate) app: App,
+    pub(crate) router: Router,
     pub(crate) context: Context,
     is_database_down: bool,
     redis_generation: u32,
@@ -300,6 +300,7 @@ impl System {
         for role in ROLES {
             busy |= self.consume(role).await? > 0;
         }
+        busy |= self.approve_held().await?;
         Ok(busy)
     }
 

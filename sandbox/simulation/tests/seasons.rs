@@ -64,6 +64,14 @@ async fn facts(system: &System) -> anyhow::Result<Facts> {
     Ok(store::facts::load(&mut conn, system.now(), ProviderBooks::default()).await?)
 }
 
+/// Where each risk with unsettled policies stands.
+const UNSETTLED: &str = "-- seasons.unsettled
+    select coalesce(string_agg(concat_ws(' ', r.risk_cell, r.state, 'frozen', r.stations_frozen_at,
+               'check', r.next_check_at, 'dirty', r.index_dirty, 'run', r.final_index_run_id,
+               'evaluation', e.state, e.holds::text), '; '), 'no risk')
+    from risks r left join evaluations e on e.risk_id = r.id
+    where exists (select 1 from policies p where p.risk_id = r.id and p.state = 'active')";
+
 /// Everything that must be true when a season is over.
 async fn is_over(system: &System) -> anyhow::Result<usize> {
     let broken = system.breaches_at_rest().await?;
@@ -74,7 +82,10 @@ async fn is_over(system: &System) -> anyhow::Result<usize> {
         .iter()
         .filter(|p| p.state == PolicyState::Active)
         .count();
-    anyhow::ensure!(open == 0, "{open} policies are not settled");
+    if open > 0 {
+        let why = store::testing::text(system.pool(), UNSETTLED).await?;
+        anyhow::bail!("{open} policies are not settled: {why}");
+    }
     let unpaid: Vec<_> = facts
         .payouts
         .iter()

@@ -97,6 +97,8 @@ events! {
     PolicySettled = "policy.settled.v1" { policy_id: PolicyId, evaluation_id: EvaluationId },
     /// A station's UTC day is due to be fetched.
     WeatherDue = "weather.due.v1" { station_day_id: Uuid, station_id: String, utc_date: NaiveDate },
+    /// Stations around a risk's cell are to be looked for.
+    StationsDue = "stations.due.v1" { risk_id: RiskId },
     /// Stations around a risk's cell are known.
     StationsRecorded = "stations.recorded.v1" { risk_id: RiskId },
     /// A station's UTC day was recorded.

@@ -137,6 +137,8 @@ pub struct Facts {
     pub capacity_out_of_bounds: Vec<Uuid>,
     /// Held evaluations released by one and the same person as maker and checker.
     pub self_approved: Vec<Uuid>,
+    /// Ledger transfers whose entries say something else.
+    pub transfers_altered: Vec<Uuid>,
     /// Providers' books; compared only at rest, when nothing is in flight.
     pub books: ProviderBooks,
 }
@@ -216,6 +218,11 @@ pub const INVARIANTS: &[(&str, &str, Check)] = &[
         "I13",
         "nobody releases alone what two must release",
         two_people,
+    ),
+    (
+        "I14",
+        "a ledger transfer and its entries say the same",
+        entries_agree,
     ),
 ];
 
@@ -471,6 +478,13 @@ fn two_people(facts: &Facts) -> Vec<(String, String)> {
                 "maker and checker are the same operator".to_owned(),
             )
         })
+        .collect()
+}
+
+fn entries_agree(facts: &Facts) -> Vec<(String, String)> {
+    let altered = facts.transfers_altered.iter();
+    altered
+        .map(|id| (id.to_string(), "its entries differ from it".to_owned()))
         .collect()
 }
 

@@ -41,6 +41,19 @@ pub enum HoldReason {
     AboveLimit,
     /// Automatic payouts are switched off.
     SwitchedOff,
+    /// Its number came after the days allowed for deciding.
+    DecidedLate,
+}
+
+impl HoldReason {
+    /// Whether it is about the release on its day rather than about what was measured.
+    #[must_use]
+    pub fn is_of_release(self) -> bool {
+        matches!(
+            self,
+            Self::AboveLimit | Self::SwitchedOff | Self::DecidedLate
+        )
+    }
 }
 
 /// A season in numbers.

@@ -58,7 +58,7 @@ impl Role {
     #[must_use]
     pub const fn topics(self) -> &'static [&'static str] {
         match self {
-            Self::Weather => &["policy.activated.v1", "weather.due.v1"],
+            Self::Weather => &["policy.activated.v1", "stations.due.v1", "weather.due.v1"],
             Self::Satellite => &["scene.due.v1"],
             Self::Damage => &[
                 "index.final.v1",

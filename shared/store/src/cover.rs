@@ -2,7 +2,7 @@
 //! policy, its capacity and the bell in one go. Never decides whether (`domain::premium` does).
 //! Called in the transaction that posts the premium.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::{Envelope, Event};
 use domain::id::{MessageId, RiskId};
 use sqlx::PgConnection;
@@ -10,6 +10,9 @@ use sqlx::PgConnection;
 use crate::error::StoreError;
 use crate::policies::{self, Policy};
 use crate::{capacity, outbox};
+
+/// Time in which the bell of the first policy finds a risk its stations; then sweeps ring for it.
+const STATIONS_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// Ids for rows that may have to be written.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +59,8 @@ async fn open_risk(
         "-- cover.open_risk
         insert into risks
             (id, product_version_id, zone, risk_cell, season_year, window_start, window_end,
-             window_closes_at, state, next_check_at, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $8, $9)
+             window_closes_at, state, next_check_at, stations_check_at, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 'open', $8, $10, $9)
         on conflict (product_version_id, risk_cell, season_year) do nothing",
         id.uuid(),
         policy.version.uuid(),
@@ -68,6 +71,7 @@ async fn open_risk(
         policy.window.end,
         closes_at,
         now,
+        now + STATIONS_WITHIN,
     )
     .execute(&mut *conn)
     .await?;

@@ -22,7 +22,7 @@ pub enum RiskState {
     Open,
     /// Its index is final but days are missing.
     Deferred,
-    /// The days for deciding have passed: waits for people.
+    /// The days for deciding have passed: whatever is decided now, two people look at it.
     Held,
     /// Decided.
     Evaluated,
@@ -319,8 +319,8 @@ pub async fn record(
     }
     let closed = sqlx::query!(
         r#"-- evaluations.close_risk
-        update risks set state = 'evaluated', next_check_at = null
-        where id = $1 and state in ('open', 'deferred')"#,
+        update risks set state = 'evaluated', next_check_at = null, stations_check_at = null
+        where id = $1 and state <> 'evaluated'"#,
         decision.risk_id.uuid(),
     )
     .execute(conn)

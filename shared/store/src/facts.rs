@@ -55,6 +55,7 @@ pub async fn load(
         ledger: load_ledger(conn).await?,
         capacity_out_of_bounds: load_capacity(conn).await?,
         self_approved: load_self_approved(conn).await?,
+        transfers_altered: load_altered(conn).await?,
         books,
     })
 }
@@ -387,6 +388,39 @@ async fn load_capacity(conn: &mut PgConnection) -> Result<Vec<Uuid>, StoreError>
         select id from capacity
         where reserved_minor < 0 or bound_minor < 0 or reserved_minor + bound_minor > limit_minor
         order by id limit 1000"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Transfers whose entries, or whose pending transfer, say something else. Entries that do not
+/// balance among themselves are the trial balance's to notice.
+async fn load_altered(conn: &mut PgConnection) -> Result<Vec<Uuid>, StoreError> {
+    let rows = sqlx::query_scalar!(
+        r#"-- facts.load_altered
+        select transfers.id
+        from ledger_transfers transfers
+        left join ledger_transfers pending on pending.id = transfers.pending_id
+        cross join lateral (
+            select count(*) as written,
+                   coalesce(sum(case side when 'debit' then amount_minor
+                                          else -amount_minor end), 0) as difference,
+                   count(*) filter (
+                       where amount_minor = transfers.amount_minor
+                         and currency = transfers.currency
+                         and account = case side when 'debit' then transfers.debit_account
+                                            else transfers.credit_account end) as alike
+            from ledger_entries where transfer_id = transfers.id
+        ) entries
+        where (entries.difference = 0
+               and (entries.written <> entries.alike
+                    or entries.written
+                       <> case when transfers.kind in ('posted', 'post_pending') then 2 else 0 end))
+           or pending.amount_minor <> transfers.amount_minor
+           or pending.debit_account <> transfers.debit_account
+           or pending.credit_account <> transfers.credit_account
+        order by transfers.id limit 1000"#,
     )
     .fetch_all(conn)
     .await?;

@@ -65,6 +65,7 @@ pub async fn look(
                 (select min(lapses_at) from policies
                  where state = 'awaiting_premium' and lapses_at > $1),
                 (select min(next_check_at) from risks where next_check_at > $1),
+                (select min(stations_check_at) from risks where stations_check_at > $1),
                 (select min(window_closes_at) from risks
                  where state = 'open' and window_closes_at > $1),
                 (select min(next_check_at) from scene_checks where next_check_at > $1)
@@ -103,6 +104,8 @@ async fn count_due(
             union all
             select 'risks', count(*) from risks
             where next_check_at <= $1 and state in ('open', 'deferred')
+            union all
+            select 'stations', count(*) from risks where stations_check_at <= $1
             union all
             select 'indices', count(*) from risks where index_dirty
             union all

@@ -27,8 +27,8 @@ pub struct Risk {
     pub season_year: i32,
     /// Days covered.
     pub window: Window,
-    /// Whether its index may still change: it is neither decided nor with people.
-    pub is_open: bool,
+    /// Whether it is decided: then its index never changes any more.
+    pub is_decided: bool,
     /// When its stations were frozen, if they are.
     pub stations_frozen_at: Option<DateTime<Utc>>,
     /// Whether its index does not count every observation yet.
@@ -70,7 +70,7 @@ impl TryFrom<Row> for Risk {
                 start: row.window_start,
                 end: row.window_end,
             },
-            is_open: matches!(row.state.as_str(), "open" | "deferred"),
+            is_decided: row.state == "evaluated",
             stations_frozen_at: row.stations_frozen_at,
             index_dirty: row.index_dirty,
             final_index_run_id: row.final_index_run_id.map(IndexRunId::from),
@@ -116,7 +116,8 @@ pub async fn mark_frozen(
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "-- risks.mark_frozen
-        update risks set stations_frozen_at = $2 where id = $1 and stations_frozen_at is null",
+        update risks set stations_frozen_at = $2, stations_check_at = null
+        where id = $1 and stations_frozen_at is null",
         id.uuid(),
         now,
     )
@@ -125,7 +126,24 @@ pub async fn mark_frozen(
     one_row(done.rows_affected(), "risk without frozen stations", id)
 }
 
-/// Marks every open risk that a station observes on one of the days from `first` to `last`;
+/// Chooses when the stations of a risk are looked for again, unless they are frozen by then.
+pub async fn postpone_stations(
+    conn: &mut PgConnection,
+    id: RiskId,
+    next_check_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- risks.postpone_stations
+        update risks set stations_check_at = $2 where id = $1 and stations_frozen_at is null",
+        id.uuid(),
+        next_check_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Marks every undecided risk that a station observes on one of the days from `first` to `last`;
 /// returns those that were not marked before, in id order.
 pub async fn mark_dirty(
     conn: &mut PgConnection,
@@ -141,7 +159,7 @@ pub async fn mark_dirty(
                 join risk_stations on risk_stations.risk_id = risks.id
                 where risk_stations.station_id = $1 and risk_stations.rank is not null
                   and risks.window_start <= $3 and risks.window_end > $2
-                  and risks.state in ('open', 'deferred') and not risks.index_dirty
+                  and risks.state <> 'evaluated' and not risks.index_dirty
                 order by risks.id
                 for update of risks
             )
@@ -170,7 +188,7 @@ pub async fn mark_clean(conn: &mut PgConnection, id: RiskId) -> Result<(), Store
     one_row(done.rows_affected(), "risk", id)
 }
 
-/// Names the run that settles an open risk; `false` when it did already, or the risk is decided.
+/// Names the run that settles an undecided risk; `false` when it did already, or the risk is decided.
 pub async fn set_final(
     conn: &mut PgConnection,
     id: RiskId,
@@ -179,7 +197,7 @@ pub async fn set_final(
     let done = sqlx::query!(
         "-- risks.set_final
         update risks set final_index_run_id = $2
-        where id = $1 and state in ('open', 'deferred') and final_index_run_id is distinct from $2",
+        where id = $1 and state <> 'evaluated' and final_index_run_id is distinct from $2",
         id.uuid(),
         run.uuid(),
     )

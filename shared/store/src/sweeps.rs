@@ -57,6 +57,23 @@ pub async fn list_dirty_risks(
     Ok(ids.into_iter().map(RiskId::from).collect())
 }
 
+/// Risks whose stations are to be looked for: without them no day of theirs is ever fetched.
+pub async fn list_stations_due(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RiskId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "-- sweeps.list_stations_due
+        select id from risks where stations_check_at <= $1 order by stations_check_at limit $2",
+        now,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(RiskId::from).collect())
+}
+
 /// Risks whose scenes are due.
 pub async fn list_scenes_due(
     conn: &mut PgConnection,

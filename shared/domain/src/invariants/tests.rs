@@ -97,6 +97,7 @@ fn every_invariant_notices_its_own_breach() {
         ("I11", |f| f.legs[0].amount_minor -= 100),
         ("I12", |f| f.capacity_out_of_bounds.push(id(7))),
         ("I13", |f| f.self_approved.push(id(8))),
+        ("I14", |f| f.transfers_altered.push(id(9))),
     ];
     assert_eq!(damages.len(), INVARIANTS.len());
     for (number, damage) in damages {
