@@ -88,7 +88,7 @@ async fn missing_days_are_waited_for_and_then_handed_to_people(pool: PgPool) {
     assert_eq!(house.text("select state from risks").await, "deferred");
     house.time.advance(TimeDelta::days(20));
     assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
-    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Before));
+    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
     assert_eq!(house.count("select count(*) from evaluations").await, 0);
     assert_eq!(
         house
@@ -96,6 +96,27 @@ async fn missing_days_are_waited_for_and_then_handed_to_people(pool: PgPool) {
             .await,
         0
     );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_number_that_comes_after_the_days_for_deciding_is_held(pool: PgPool) {
+    let plan = Plan {
+        missing_days: 1,
+        ..Plan::default()
+    };
+    let house = House::new(pool, plan).await;
+    house.time.advance(TimeDelta::days(20));
+    let risk = house.season.risk_id;
+    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
+    let found = "update index_runs set missing_days = 0,
+                 phases = jsonb_set(phases, '{0,missing_days}', '0')";
+    house.tamper(found).await;
+    house.settle().await;
+    let state = "select state || ' ' || array_to_string(holds, ',') from evaluations";
+    assert_eq!(house.text(state).await, "held decided_late");
+    assert_eq!(house.text("select state from risks").await, "evaluated");
+    let held = "select count(*) from payouts where state = 'held'";
+    assert_eq!(house.count(held).await, 3);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -395,7 +395,8 @@ async fn a_risk_becomes_stale_once_and_only_by_its_own_days_and_stations(pool: P
             .unwrap(),
         []
     );
-    assert!(!risks::find(&mut conn, risk).await.unwrap().unwrap().is_open);
+    let decided = risks::find(&mut conn, risk).await.unwrap().unwrap();
+    assert!(decided.is_decided);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
