@@ -11,13 +11,14 @@ use chrono::TimeDelta;
 use domain::event::Event;
 use futures_util::future::join_all;
 use runtime::broker::Message;
+use runtime::clock::Clock;
 use season::House;
 use serde_json::json;
 use sqlx::PgPool;
 use store::fixtures::Plan;
 use uuid::Uuid;
 use workers::consumer::{Handler, Outcome};
-use workers::damage::Decided;
+use workers::damage::{self, Decided};
 
 fn bell(number: u128, event: &Event) -> Message {
     Message {
@@ -56,16 +57,26 @@ async fn concurrent_bells_make_one_evaluation(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nothing_is_decided_before_the_window_closes_or_the_index_is_final(pool: PgPool) {
+async fn nothing_is_decided_before_the_window_closes(pool: PgPool) {
+    let house = House::new(pool, Plan::default()).await;
+    let mut early = house.context.clone();
+    early.clock = Clock::held(house.season.closes_at - TimeDelta::milliseconds(1));
+    let decided = damage::build(&early)
+        .decide(None, house.season.risk_id)
+        .await;
+    assert_eq!(decided, Ok(Decided::NotYet));
+    assert_eq!(house.count("select count(*) from evaluations").await, 0);
+    house.settle().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nothing_is_decided_before_the_index_is_final(pool: PgPool) {
     let plan = Plan {
         is_final: false,
         ..Plan::default()
     };
     let house = House::new(pool, plan).await;
     let risk = house.season.risk_id;
-    house.time.set(support::morning());
-    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::NotYet));
-    house.time.set(house.season.closes_at);
     assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::NotYet));
     assert_eq!(
         house

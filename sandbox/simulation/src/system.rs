@@ -47,8 +47,8 @@ pub struct System {
     clock: Clock,
     ids: Ids,
     memory: InMemory,
-    world: World,
-    sandbox: Local,
+    pub(crate) world: World,
+    pub(crate) sandbox: Local,
     pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) context: Context,
@@ -254,21 +254,6 @@ impl System {
     #[must_use]
     pub fn world(&self) -> &World {
         &self.world
-    }
-
-    /// Chooses how much it will rain, as `POST /control/weather` of the sandbox does.
-    pub async fn set_weather(&self, scenario: &str, seed: u64) -> anyhow::Result<()> {
-        let body = format!("{{\"scenario\":\"{scenario}\",\"seed\":{seed}}}");
-        let request = Request::post("/control/weather")
-            .header("content-type", "application/json")
-            .body(Body::from(body))?;
-        let response = sandbox::router(self.world.clone()).oneshot(request).await?;
-        ensure!(
-            response.status().is_success(),
-            "weather was refused: {}",
-            response.status()
-        );
-        Ok(())
     }
 
     /// Drops everything.

@@ -1,7 +1,7 @@
 //! A station's UTC days as they are fetched: the work (which day is due), the raw replies and the
 //! samples in them, and the local days computed from those. Samples and replies are immutable; a
 //! later reply adds a revision. Never turns a refused reading into a number.
-//! Called by the weather worker and the data-processor.
+//! Called by the weather worker, the data-processor and sweeps.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::evidence::StationDay;
@@ -249,6 +249,39 @@ pub async fn insert_batch(
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// When the newest reading was taken at a station that observes a window which runs on `today`, a
+/// local day; the beginning of the oldest such window while there is none, `None` without windows.
+/// Only the partitions of those windows are looked into.
+pub async fn newest_at(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    today: NaiveDate,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let newest = sqlx::query_scalar!(
+        "-- observations.newest_at
+        with watched as (
+            select risk_stations.station_id,
+                   min(risks.window_start)::timestamp at time zone 'Africa/Nairobi' as since
+            from risks join risk_stations on risk_stations.risk_id = risks.id
+            where risks.window_start <= $2 and risks.window_closes_at > $1
+              and risk_stations.rank is not null
+            group by risk_stations.station_id
+        )
+        select coalesce(max(newest.observed_at), min(watched.since))
+        from watched left join lateral (
+            select observed_at from observations
+            where observations.station_id = watched.station_id
+              and observations.observed_at >= watched.since
+            order by observed_at desc limit 1
+        ) as newest on true",
+        now,
+        today,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(newest)
 }
 
 /// The readings of a station from `from` to `until`, both included, newest revision each, by time.

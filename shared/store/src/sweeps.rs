@@ -1,6 +1,7 @@
 //! What the calendar makes due that no other file lists: closed windows, stale indices, days to
-//! fetch, scenes to look for; the lock that lets one process at a time look; and the partitions
-//! that observations will need. Never rings itself. Called by sweeps.
+//! fetch, scenes to look for; what is counted over risks and their decisions; the lock that lets
+//! one process at a time look; and the partitions that observations will need. Never rings itself.
+//! Called by sweeps.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use domain::id::RiskId;
@@ -133,6 +134,39 @@ pub async fn count_policies(conn: &mut PgConnection) -> Result<Vec<(String, i64)
         .into_iter()
         .map(|row| (row.state, row.policies))
         .collect())
+}
+
+/// Evaluations by state.
+pub async fn count_evaluations(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- sweeps.count_evaluations
+        select state, count(*) as "evaluations!" from evaluations group by state order by state"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.state, row.evaluations))
+        .collect())
+}
+
+/// When the oldest window closed that is not decided although people are insured in it, whether
+/// it waits for days or for people.
+pub async fn oldest_undecided_at(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest = sqlx::query_scalar!(
+        "-- sweeps.oldest_undecided_at
+        select min(window_closes_at) from risks
+        where window_closes_at <= $1 and state <> 'evaluated'
+          and exists (select 1 from policies
+                      where policies.risk_id = risks.id and policies.state = 'active')",
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(oldest)
 }
 
 /// Makes the monthly partitions of observations from the month of `now` to `months` later; returns
