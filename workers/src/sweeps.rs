@@ -18,7 +18,7 @@ use runtime::ids::Ids;
 use runtime::topology::Role;
 use store::{
     Connection, Pool, StoreError, Transaction, bells, bundles, capacity, evaluations, facts,
-    ledger, legs, observations, outbox, payouts, policies, receipts, sms, sweeps, ussd,
+    ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
 };
 use tokio::time::Instant;
 
@@ -102,6 +102,7 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
     let unsurveyed = sweeps::list_stations_due(conn, now, BATCH_MAX).await?;
     let scenes = sweeps::list_scenes_due(conn, now, BATCH_MAX).await?;
     let days = sweeps::list_station_days_due(conn, now, BATCH_MAX).await?;
+    let uncomputed = sweeps::list_uncomputed_days(conn, BATCH_MAX).await?;
     Ok(vec![
         receipts
             .into_iter()
@@ -128,6 +129,14 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
             .collect(),
         days.into_iter()
             .map(|day| Event::WeatherDue {
+                station_day_id: day.id,
+                station_id: day.station_id,
+                utc_date: day.utc_date,
+            })
+            .collect(),
+        uncomputed
+            .into_iter()
+            .map(|day| Event::ObservationRecorded {
                 station_day_id: day.id,
                 station_id: day.station_id,
                 utc_date: day.utc_date,
@@ -271,7 +280,7 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
             .with_label_values(&[&currency])
             .set(imbalance);
     }
-    let doubt = legs::oldest_sent_at(&mut conn).await?;
+    let doubt = sweeps::oldest_leg_sent_at(&mut conn).await?;
     metrics
         .payout_in_doubt_oldest_seconds
         .set(seconds_since(doubt, now));
@@ -283,7 +292,7 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
     metrics
         .window_unevaluated_oldest_seconds
         .set(seconds_since(undecided, now));
-    let observed = observations::newest_at(&mut conn, now, local_day(now)).await?;
+    let observed = sweeps::newest_observation_at(&mut conn, now, local_day(now)).await?;
     metrics
         .observation_age_hours
         .with_label_values(&["stations"])

@@ -317,6 +317,12 @@ impl System {
     }
 
     async fn sweep(&self) -> anyhow::Result<()> {
+        let rung = workers::relay::ring_again(&self.context).await;
+        if let Err(error) = rung
+            && !error.is_unavailable()
+        {
+            return Err(error.into());
+        }
         match workers::sweeps::step(&self.context.pool, &self.clock, &self.ids).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_unavailable() => Ok(()),
