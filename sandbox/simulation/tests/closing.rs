@@ -90,8 +90,8 @@ fn one_altered_row_of_wallets_ledger_or_payouts_fails_the_close() {
             ))
         };
         for (table, key, line) in [
-            ("ledger_transfers", "id", "1 broken"),
-            ("ledger_entries", "transfer_id, side", "1 broken"),
+            ("ledger_transfers", "kind <> 'posted', id", "1 broken"),
+            ("ledger_entries", "transfer_id, side", "trial balance: 100"),
             ("payouts", "id", "wallets = ledger: no"),
         ] {
             store::testing::change(system.pool(), one(table, key, "+ 100")).await?;
