@@ -28,6 +28,8 @@ const UNHEARD_DEFER_SECONDS: i64 = 60;
 /// A published bell not heard for this long, with nothing waiting at the broker, is lost: minutes of
 /// our clock, above all retries of a message together (20 times 30 s).
 const UNHEARD_MINUTES: i64 = 15;
+/// Lost bells rung again at once.
+const RING_AGAIN_MAX: i64 = 5_000;
 /// Published bells and dedupe rows are kept this long, in days of our clock.
 const OUTBOX_KEPT_DAYS: i64 = 7;
 const CONSUMED_KEPT_DAYS: i64 = 30;
@@ -156,7 +158,7 @@ pub async fn ring_again(context: &Context) -> Result<u64, StoreError> {
         now - TimeDelta::minutes(UNHEARD_MINUTES),
     );
     let mut conn = context.pool.acquire().await?;
-    let rung = outbox::ring_again(&mut conn, now, &pairs, published, BATCH_MAX).await?;
+    let rung = outbox::ring_again(&mut conn, now, &pairs, published, RING_AGAIN_MAX).await?;
     if rung > 0 {
         tracing::warn!(rung, "bells were lost at the broker; rung again");
     }
