@@ -224,7 +224,7 @@ async fn freeze(
     let candidates = stations::list_candidates(conn, risk_id).await?;
     let ranked: Vec<(String, i16)> = rank(risk.cell, &candidates).into_iter().zip(1..).collect();
     if ranked.is_empty() {
-        // not frozen: the next activation may find stations that are good by then
+        // not frozen: they are looked for again every day until good ones are found
         tracing::warn!(risk.id = %risk_id, candidates = candidates.len(), "no good station");
         return Ok(());
     }

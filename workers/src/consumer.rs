@@ -214,11 +214,7 @@ async fn handle_one<H: Handler>(delivery: Delivery, handler: &H, context: &Conte
         }
         outcome => outcome,
     };
-    match outcome {
-        Outcome::Done => record_heard(&delivery.message, H::ROLE, context, false).await,
-        Outcome::Park(_) => record_heard(&delivery.message, H::ROLE, context, true).await,
-        Outcome::Retry(_) | Outcome::Pause(_) => {}
-    }
+    record_heard(&delivery.message, H::ROLE, context, &outcome).await;
     let labels = [role, outcome.name()];
     context.metrics.messages.with_label_values(&labels).inc();
     context
@@ -245,18 +241,22 @@ async fn handle_one<H: Handler>(delivery: Delivery, handler: &H, context: &Conte
     outcome
 }
 
-/// Makes sure that a handled message counts as heard, also when its handler had no effect to
-/// commit: whoever waits for quiescence compares the outbox with these rows.
-async fn record_heard(message: &Message, role: Role, context: &Context, parked: bool) {
+/// Makes sure that a handled or parked message counts as heard, also when its handler had no effect
+/// to commit: whoever waits for quiescence compares the outbox with these rows.
+async fn record_heard(message: &Message, role: Role, context: &Context, outcome: &Outcome) {
+    let is_parked = match outcome {
+        Outcome::Done => false,
+        Outcome::Park(_) => true,
+        Outcome::Retry(_) | Outcome::Pause(_) => return,
+    };
+    let (now, id) = (context.clock.now(), MessageId::from(message.id));
     let recorded = async {
         let mut conn = context.pool.acquire().await?;
-        if parked {
-            let (now, id) = (context.clock.now(), MessageId::from(message.id));
+        if is_parked {
             return store::consumed::park(&mut conn, now, role.name(), id).await;
         }
-        first_time(&mut conn, context, role, message)
-            .await
-            .map(drop)
+        let first = store::consumed::first_time(&mut conn, now, role.name(), id).await;
+        first.map(drop)
     };
     if let Err(error) = recorded.await {
         tracing::debug!(role = role.name(), %error, "a message could not be recorded as heard");

@@ -175,11 +175,11 @@ impl Damage {
                 subject.risk_id, subject.zone
             ))
         })?;
-        let settled = match &subject.run {
+        if subject.index_dirty {
             // its evidence would show days that its numbers do not count
-            _ if subject.index_dirty => {
-                return Ok(postpone(tx, now, subject, false, LOOK_SOON).await?);
-            }
+            return Ok(postpone(tx, now, subject, false, LOOK_SOON).await?);
+        }
+        let settled = match &subject.run {
             Some(run) => Some((
                 run,
                 settle(product, zone, &run.observed).map_err(broken_sum)?,

@@ -28,7 +28,7 @@ const UNHEARD_DEFER_SECONDS: i64 = 60;
 /// A published bell not heard for this long, with nothing waiting at the broker, is lost: minutes of
 /// our clock, above all retries of a message together (20 times 30 s).
 const UNHEARD_MINUTES: i64 = 15;
-/// Lost bells rung again at once.
+/// Lost bells rung again at once: fifty batches of the relay, seconds of its work.
 const RING_AGAIN_MAX: i64 = 5_000;
 /// Published bells and dedupe rows are kept this long, in days of our clock.
 const OUTBOX_KEPT_DAYS: i64 = 7;

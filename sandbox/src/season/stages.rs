@@ -274,6 +274,7 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
         driver
             .say
             .progress("growing", &format!("{}", day.format("%-d %B %Y")));
+        // two of the three months of the long rains are measured
         if day.month() == 5 && day.day() == 1 {
             look_at_seasons(driver, plan).await?;
         }
@@ -284,14 +285,18 @@ async fn growing(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
     }
 }
 
-/// A few farmers ask how their season stands.
-async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
-    let curious = plan
+/// The first farmers whose cover is on for certain.
+fn curious(plan: &Plan) -> impl Iterator<Item = &Farmer> {
+    let insured = plan
         .farmers
         .iter()
-        .filter(|farmer| farmer.pay == Pay::AtOnce)
-        .take(CURIOUS);
-    for farmer in curious {
+        .filter(|farmer| farmer.pay == Pay::AtOnce);
+    insured.take(CURIOUS)
+}
+
+/// A few farmers ask how their season stands.
+async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
+    for farmer in curious(plan) {
         look(driver, farmer, At::Season).await?;
     }
     Ok(())
@@ -300,12 +305,7 @@ async fn look_at_seasons(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
 /// A few farmers ask what became of their cover: whoever got money sees how much.
 async fn look_at_policies(driver: &Driver, plan: &Plan) -> anyhow::Result<()> {
     let books = books::fetch(&driver.net).await?;
-    let curious = plan
-        .farmers
-        .iter()
-        .filter(|farmer| farmer.pay == Pay::AtOnce)
-        .take(CURIOUS);
-    for farmer in curious {
+    for farmer in curious(plan) {
         let screen = look(driver, farmer, At::Policy).await?;
         let paid = books.disbursed_to(farmer.phone.digits());
         let amount = domain::money::grouped(u64::try_from(paid / 100)?);
@@ -401,8 +401,7 @@ async fn releasing(driver: &mut Driver) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fetches, compares, leaves the evidence and prints the table.
-/// The closing table, and how many bundles were left.
+/// Fetches, compares and leaves the evidence; gives the closing table and how many bundles there are.
 async fn closing(net: &Net, args: &SeasonArgs, expect: Expect) -> anyhow::Result<(Closed, usize)> {
     let books = books::fetch(net).await?;
     let path = format!(

@@ -67,8 +67,6 @@ metrics! {
     parked_messages: IntGaugeVec = int_gauges("parked_messages", "messages parked for a person", &["role"]);
     queued_messages: IntGaugeVec = int_gauges("queued_messages", "messages waiting in a work queue", &["role"]);
 
-    // database
-
     // business
     policies: IntGaugeVec = int_gauges("policies", "policies by state", &["state"]);
     evaluations: IntGaugeVec = int_gauges("evaluations", "evaluations by state", &["state"]);

@@ -1,6 +1,6 @@
 //! Which bells are already ringing: a sweep rings for a row only when no bell for it waits in the
-//! outbox, none was published lately and not yet heard, and none was parked lately. Reads only; it saves work, nothing
-//! depends on it. Called by sweeps.
+//! outbox, none was published lately and not yet heard, and none was parked lately. Reads only; it
+//! saves work, nothing depends on it. Called by sweeps.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;

@@ -12,70 +12,8 @@ use sqlx::PgConnection;
 
 use crate::decode::{corrupt, money};
 use crate::error::{StoreError, one_row};
+pub use crate::needs_person::NeedsPerson;
 use crate::payouts::{self, Payout};
-
-/// Why a person must look at a leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NeedsPerson {
-    /// The rail will never pay this number: the farmer must give another.
-    NumberRefused,
-    /// The receiver's wallet or daily limit is full: try another day.
-    ReceiverLimit,
-    /// Our account is short of funds or barred: sending waits until a person says so.
-    SendingPaused,
-    /// The rail refused the request itself, or gave it up without moving money.
-    RequestRefused,
-    /// No evidence for a day.
-    Doubt,
-    /// The rail says it paid another amount.
-    AmountMismatch,
-    /// The rail's later evidence contradicts its earlier.
-    Contradicted,
-}
-
-impl NeedsPerson {
-    const ALL: [Self; 7] = [
-        Self::NumberRefused,
-        Self::ReceiverLimit,
-        Self::SendingPaused,
-        Self::RequestRefused,
-        Self::Doubt,
-        Self::AmountMismatch,
-        Self::Contradicted,
-    ];
-
-    /// As stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NumberRefused => "number_refused",
-            Self::ReceiverLimit => "receiver_limit",
-            Self::SendingPaused => "sending_paused",
-            Self::RequestRefused => "request_refused",
-            Self::Doubt => "doubt",
-            Self::AmountMismatch => "amount_mismatch",
-            Self::Contradicted => "contradicted",
-        }
-    }
-
-    /// From storage.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
-
-    /// Whether the farmer should hear of it: only what concerns her own number or wallet.
-    #[must_use]
-    pub fn concerns_farmer(self) -> bool {
-        matches!(self, Self::NumberRefused | Self::ReceiverLimit)
-    }
-
-    /// Whether evidence alone may no longer decide the leg.
-    #[must_use]
-    pub fn bars_evidence(self) -> bool {
-        matches!(self, Self::AmountMismatch | Self::Contradicted)
-    }
-}
 
 /// Which calls of the rail wait for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -438,10 +376,11 @@ pub async fn is_contradicted(
         select exists (
             select 1 from payout_legs
             where payout_id = $1 and leg = $2
-              and needs_person in ('amount_mismatch', 'contradicted')
+              and needs_person = any($3)
         ) as "contradicted!""#,
         payout.uuid(),
         i16::try_from(leg).unwrap_or(i16::MAX),
+        &NeedsPerson::contradictions(),
     )
     .fetch_one(conn)
     .await?;
@@ -454,8 +393,9 @@ pub async fn unflag(conn: &mut PgConnection, id: LegId) -> Result<(), StoreError
     sqlx::query!(
         r#"-- legs.unflag
         update payout_legs set needs_person = null
-        where id = $1 and needs_person not in ('amount_mismatch', 'contradicted')"#,
+        where id = $1 and needs_person <> all($2)"#,
         id.uuid(),
+        &NeedsPerson::contradictions(),
     )
     .execute(conn)
     .await?;

@@ -22,6 +22,7 @@ pub mod idle;
 pub mod index_runs;
 pub mod ledger;
 pub mod legs;
+mod needs_person;
 pub mod notices;
 pub mod observations;
 pub mod operators;
