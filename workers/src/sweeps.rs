@@ -1,6 +1,7 @@
 //! The only scheduler: looks at every row that has become due and rings for it, lapses what was
 //! not paid, keeps partitions ahead, measures, and audits the invariants. It does no work of a
-//! role itself, so a lost, late or doubled look changes only latency.
+//! role itself, so a lost, late or doubled look changes only latency. (Webhooks are looked for by
+//! `outbound`, which sends what it finds.)
 //! Must never ring for what is ringing already, and never take more than a bounded batch.
 //! `step` is run by the relay process, by tests and by the simulation.
 
@@ -16,8 +17,8 @@ use runtime::clock::Clock;
 use runtime::ids::Ids;
 use runtime::topology::Role;
 use store::{
-    Connection, Pool, StoreError, Transaction, bells, bundles, capacity, evaluations, facts,
-    ledger, legs, outbox, payouts, policies, receipts, sms, sweeps,
+    Connection, Pool, StoreError, Transaction, bells, bundles, capacity, deliveries, evaluations,
+    facts, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps,
 };
 use tokio::time::Instant;
 
@@ -255,6 +256,11 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
     metrics
         .payout_in_doubt_oldest_seconds
         .set(seconds.as_secs_f64());
+    let undelivered = deliveries::oldest_pending_at(&mut conn).await?;
+    let seconds = undelivered
+        .and_then(|at| (now - at).to_std().ok())
+        .unwrap_or_default();
+    metrics.delivery_oldest_seconds.set(seconds.as_secs_f64());
     Ok(())
 }
 
