@@ -45,9 +45,12 @@ create table station_utc_days (
     data_quality_e4      smallint,
     location_quality_e4  smallint,
     recorded_at          timestamptz,
+    computed_at          timestamptz,
     unique (station_id, utc_date)
 );
 comment on table station_utc_days is 'The work of fetching: one UTC day of one station; due again until its quality is published or three days passed.';
+comment on column station_utc_days.computed_at is 'When its local days were computed from what is recorded; null until then, and again after a new reply.';
+create index station_utc_days_uncomputed on station_utc_days (id) where computed_at is null and state <> 'due';
 create index station_utc_days_due on station_utc_days (next_check_at) where next_check_at is not null;
 
 create table observations (

@@ -12,12 +12,14 @@ create table outbox (
 );
 comment on table outbox is 'Bells to ring: ids and immutable facts only, no personal data. Deleted seven days after publication.';
 create index outbox_ready on outbox (available_at, id) where published_at is null;
+create index outbox_published on outbox (published_at) where published_at is not null;
 create index outbox_by_subject on outbox (topic, subject_id);
 
 create table consumed (
     consumer     text not null,
     message_id   uuid not null,
     consumed_at  timestamptz not null,
+    parked       boolean not null default false,
     primary key (consumer, message_id)
 );
 create index consumed_old on consumed (consumed_at);

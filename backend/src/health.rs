@@ -63,10 +63,11 @@ async fn is_up(app: &App, server: Server) -> bool {
                 Err(_) => false,
             },
             Server::Redis => app.redis.ping().await.is_ok(),
-            Server::Rabbitmq => app
-                .broker()
-                .await
-                .is_some_and(runtime::broker::Broker::is_connected),
+            // asking anything reopens a connection that was lost
+            Server::Rabbitmq => match app.broker().await {
+                Some(broker) => broker.depths(&[]).await.is_ok(),
+                None => false,
+            },
         }
     };
     timeout(PROBE, asked).await.unwrap_or(false)

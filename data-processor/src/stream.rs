@@ -36,6 +36,8 @@ use crate::science::rain::{Reading, station_days};
 /// Most local days that one recorded UTC day may make anew: it and the next, and those of a gap
 /// before it.
 const DAYS_TOUCHED_MAX: u64 = 12;
+/// Days after a window in which every station's last word is awaited.
+const DAYS_AWAITED: u64 = 3;
 /// Hour of the next UTC day at which a day is fetched first.
 const FETCH_HOUR_UTC: u32 = 2;
 /// First wait after the world failed; doubled up to a minute.
@@ -162,7 +164,7 @@ async fn record_heard(context: &Context, message: &Message) {
     let (now, id) = (context.clock.now(), MessageId::from(message.id));
     let recorded = async {
         let mut conn = context.pool.acquire().await?;
-        store::consumed::first_time(&mut conn, now, Role::Index.name(), id).await
+        store::consumed::park(&mut conn, now, Role::Index.name(), id).await
     };
     if let Err(error) = recorded.await {
         tracing::debug!(%id, error = causes(&error), "a parked message was not recorded as heard");
@@ -285,7 +287,9 @@ async fn recompute_days(
     for day in &mut computed {
         flag_quality(day, &fetched);
     }
-    observations::upsert_station_days(conn, context.clock.now(), station_id, &computed).await?;
+    let now = context.clock.now();
+    observations::upsert_station_days(conn, now, station_id, &computed).await?;
+    observations::mark_computed(conn, now, station_id, utc_date).await?;
     risks::mark_dirty(conn, station_id, days.start, days.last_day()).await?;
     Ok(())
 }
@@ -369,7 +373,7 @@ async fn recompute_index(
         .cloned()
         .collect();
     index_runs::upsert_cell_days(conn, now, risk_id, &past).await?;
-    let is_final = now >= risk.window.closes_at() && is_settled(conn, &risk, &observers).await?;
+    let is_final = is_final(conn, now, &risk, &observers, computed.missing_days).await?;
     let run = NewRun {
         id: context.ids.mint::<IndexRunId>(now),
         risk_id,
@@ -414,16 +418,25 @@ async fn ring(
     outbox::push(conn, now, &envelope, now).await
 }
 
-/// Whether no day of the window can change any more.
-async fn is_settled(
+/// Whether no day of the window can change any more; or, days after it, whether none is missing and
+/// whatever is known is counted, so that one station's broken day does not hold up a whole cell.
+async fn is_final(
     conn: &mut Connection,
+    now: DateTime<Utc>,
     risk: &Risk,
     observers: &[StationEvidence],
+    missing_days: u32,
 ) -> Result<bool, StoreError> {
+    let closes_at = risk.window.closes_at();
+    if now < closes_at {
+        return Ok(false);
+    }
     let ids: Vec<String> = observers.iter().map(|station| station.id.clone()).collect();
     let (first, last) = (previous_day(risk.window.start), risk.window.last_day());
-    let (unsettled, planned) = observations::count_unsettled(conn, &ids, first, last).await?;
-    Ok(planned > 0 && unsettled == 0)
+    let days = observations::count_unsettled(conn, &ids, first, last).await?;
+    let is_late = now >= closes_at + Days::new(DAYS_AWAITED);
+    let is_fetched = days.due == 0 || (is_late && missing_days == 0);
+    Ok(days.planned > 0 && days.uncomputed == 0 && is_fetched)
 }
 
 fn corrupt(column: &'static str, risk_id: RiskId) -> StoreError {

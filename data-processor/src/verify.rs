@@ -2,6 +2,7 @@
 //! line, with nothing but the file. Trusts no line that follows from others.
 //! Called by the `verify` command.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use domain::evidence::{BUNDLE_FORM, Bundle, ScheduleLine, cid};
@@ -104,6 +105,7 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         lines.differs("zone", &bundle.zone, "a zone of the product");
         return;
     };
+    check_inputs(bundle, lines);
     let is_interpolated = bundle.days.iter().any(|d| d.source == "interpolated");
     let inputs = Inputs {
         product: &bundle.product,
@@ -217,6 +219,36 @@ fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines
         &measured(&stated.holds),
         &measured(&found.holds),
     );
+}
+
+/// What the rest is recomputed from, where it can be seen to be impossible.
+fn check_inputs(bundle: &Bundle, lines: &mut Lines) {
+    if let Some(stated) = bundle.observed.vegetation_bp {
+        // a later form of the bundle will carry the scenes it follows from
+        lines.differs("observed.vegetation_bp", stated, "none: no scene is named");
+    }
+    let mut seen = BTreeSet::new();
+    for (rank, station) in (1_u16..).zip(&bundle.stations) {
+        let name = format!("stations[{}]", station.id);
+        if !seen.insert(&station.id) {
+            lines.differs(&name, "named twice", "once");
+        }
+        lines.compare(format!("{name}.rank"), &station.rank, &rank);
+        let mut before = None;
+        for day in &station.days {
+            let line = format!("{name}.days[{}]", day.day);
+            if before.is_some_and(|before| before >= day.day) {
+                lines.differs(&line, "out of order", "each day once, in order");
+            }
+            if day.day < bundle.window.start || day.day >= bundle.window.end {
+                lines.differs(&line, "outside the window", text(bundle.window));
+            }
+            if day.rain_um.is_some_and(|rain| rain.0 < 0) {
+                lines.differs(&line, "negative rain", "at least 0 um");
+            }
+            before = Some(day.day);
+        }
+    }
 }
 
 fn compare_schedule(bundle: &Bundle, settlement: &Settlement, lines: &mut Lines) {

@@ -214,8 +214,10 @@ async fn handle_one<H: Handler>(delivery: Delivery, handler: &H, context: &Conte
         }
         outcome => outcome,
     };
-    if matches!(outcome, Outcome::Done | Outcome::Park(_)) {
-        record_heard(&delivery.message, H::ROLE, context).await;
+    match outcome {
+        Outcome::Done => record_heard(&delivery.message, H::ROLE, context, false).await,
+        Outcome::Park(_) => record_heard(&delivery.message, H::ROLE, context, true).await,
+        Outcome::Retry(_) | Outcome::Pause(_) => {}
     }
     let labels = [role, outcome.name()];
     context.metrics.messages.with_label_values(&labels).inc();
@@ -245,10 +247,16 @@ async fn handle_one<H: Handler>(delivery: Delivery, handler: &H, context: &Conte
 
 /// Makes sure that a handled message counts as heard, also when its handler had no effect to
 /// commit: whoever waits for quiescence compares the outbox with these rows.
-async fn record_heard(message: &Message, role: Role, context: &Context) {
+async fn record_heard(message: &Message, role: Role, context: &Context, parked: bool) {
     let recorded = async {
         let mut conn = context.pool.acquire().await?;
-        first_time(&mut conn, context, role, message).await
+        if parked {
+            let (now, id) = (context.clock.now(), MessageId::from(message.id));
+            return store::consumed::park(&mut conn, now, role.name(), id).await;
+        }
+        first_time(&mut conn, context, role, message)
+            .await
+            .map(drop)
     };
     if let Err(error) = recorded.await {
         tracing::debug!(role = role.name(), %error, "a message could not be recorded as heard");

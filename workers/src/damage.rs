@@ -29,6 +29,8 @@ use crate::role::Context;
 pub const BATCH_MAX: i64 = 500;
 /// Longest wait between two looks at a closed risk that is not decided.
 const LOOK_AGAIN: TimeDelta = TimeDelta::days(1);
+/// Wait while the index of a closed risk is computed again.
+const LOOK_SOON: TimeDelta = TimeDelta::minutes(1);
 /// First wait after a failed upload; doubled each time.
 const PIN_AGAIN_MINUTES: i64 = 1;
 /// Longest wait after a failed upload.
@@ -174,6 +176,10 @@ impl Damage {
             ))
         })?;
         let settled = match &subject.run {
+            // its evidence would show days that its numbers do not count
+            _ if subject.index_dirty => {
+                return Ok(postpone(tx, now, subject, false, LOOK_SOON).await?);
+            }
             Some(run) => Some((
                 run,
                 settle(product, zone, &run.observed).map_err(broken_sum)?,
@@ -183,9 +189,9 @@ impl Damage {
         let (run, settlement) = match settled {
             Some((run, Settled::Settled(settlement))) => (run, settlement),
             Some((_, Settled::Deferred { .. })) => {
-                return Ok(postpone(tx, now, subject, true).await?);
+                return Ok(postpone(tx, now, subject, true, LOOK_AGAIN).await?);
             }
-            None => return Ok(postpone(tx, now, subject, false).await?),
+            None => return Ok(postpone(tx, now, subject, false, LOOK_AGAIN).await?),
         };
 
         let exposures = evaluations::list_exposures(tx, subject.risk_id).await?;
@@ -423,12 +429,13 @@ fn broken_sum(error: MoneyError) -> Outcome {
     Outcome::Park(error.to_string())
 }
 
-/// Looks again tomorrow, or hands the risk to people when the days for deciding have passed.
+/// Looks again after `wait`, or hands the risk to people when the days for deciding have passed.
 async fn postpone(
     tx: &mut Transaction,
     now: DateTime<Utc>,
     subject: &Subject,
     deferred: bool,
+    wait: TimeDelta,
 ) -> Result<Decided, store::StoreError> {
     let days = Days::new(subject.version.product.settlement.decide_after_days.into());
     let deadline = subject
@@ -442,7 +449,7 @@ async fn postpone(
         evaluations::hold_risk(tx, subject.risk_id).await?;
         return Ok(Decided::Held);
     }
-    let next = deadline.min(now + LOOK_AGAIN);
+    let next = deadline.min(now + wait);
     evaluations::postpone_risk(tx, subject.risk_id, deferred, next).await?;
     Ok(if deferred {
         Decided::Deferred

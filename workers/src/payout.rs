@@ -27,6 +27,8 @@ use crate::role::Context;
 const SEND_AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// Wait while sending is paused for a person.
 const PAUSED: TimeDelta = TimeDelta::minutes(10);
+/// Wait between looks at a leg whose earlier attempt is contradicted.
+const CONTRADICTED: TimeDelta = TimeDelta::hours(24);
 /// Wait between looks at a leg that only a person can decide.
 const LEFT_TO_PERSON: TimeDelta = TimeDelta::hours(24);
 /// What stands in the rail's statement.
@@ -163,6 +165,12 @@ impl Payouts {
         let waits = leg.next_check_at.is_some_and(|at| at > now);
         if leg.state != LegState::Planned || !released || waits {
             return Ok(Err(Step::Nothing));
+        }
+        if legs::is_contradicted(&mut tx, payout.id, leg.leg).await? {
+            tracing::error!(leg = %leg_id, "not sent: an earlier attempt may have been paid");
+            legs::postpone(&mut tx, leg_id, now + CONTRADICTED).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(Err(Step::Paused));
         }
         if legs::pause(&mut tx).await? != Pause::None {
             legs::postpone(&mut tx, leg_id, now + PAUSED).await?;

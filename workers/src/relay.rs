@@ -25,6 +25,11 @@ const POLL: Duration = Duration::from_millis(250);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// A bell nobody can hear is tried again after this many seconds of our clock.
 const UNHEARD_DEFER_SECONDS: i64 = 60;
+/// A published bell not heard for this long, with nothing waiting at the broker, is lost: minutes of
+/// our clock, above all retries of a message together (20 times 30 s).
+const UNHEARD_MINUTES: i64 = 15;
+/// Lost bells rung again at once.
+const RING_AGAIN_MAX: i64 = 5_000;
 /// Published bells and dedupe rows are kept this long, in days of our clock.
 const OUTBOX_KEPT_DAYS: i64 = 7;
 const CONSUMED_KEPT_DAYS: i64 = 30;
@@ -133,6 +138,31 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
         Err(error) => tracing::debug!(%error, "queues could not be measured"),
     }
     Ok(())
+}
+
+/// Rings once more for bells that were published a while ago and never heard although nothing of
+/// their hearer waits at the broker: the broker lost them. Returns how many; every few minutes.
+pub async fn ring_again(context: &Context) -> Result<u64, StoreError> {
+    let Ok(depths) = context.broker.depths(&Role::ALL).await else {
+        return Ok(0);
+    };
+    let is_empty = |name: &str| {
+        depths
+            .iter()
+            .any(|depth| depth.role.name() == name && depth.ready == 0 && depth.retrying == 0)
+    };
+    let pairs: Vec<_> = Role::pairs().filter(|(_, name)| is_empty(name)).collect();
+    let now = context.clock.now();
+    let published = (
+        now - TimeDelta::days(OUTBOX_KEPT_DAYS),
+        now - TimeDelta::minutes(UNHEARD_MINUTES),
+    );
+    let mut conn = context.pool.acquire().await?;
+    let rung = outbox::ring_again(&mut conn, now, &pairs, published, RING_AGAIN_MAX).await?;
+    if rung > 0 {
+        tracing::warn!(rung, "bells were lost at the broker; rung again");
+    }
+    Ok(rung)
 }
 
 /// Forgets published bells and dedupe rows that are old; every few minutes.

@@ -353,6 +353,9 @@ fn start_relay(context: &Context) {
     every(context, "purge", TEN_MINUTES, |own| async move {
         relay::purge(&own).await
     });
+    every(context, "unheard", TEN_MINUTES, |own| async move {
+        relay::ring_again(&own).await.map(drop)
+    });
     every(context, "audit", HOUR, |own| async move {
         sweeps::audit(&own).await
     });

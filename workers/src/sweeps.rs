@@ -1,24 +1,25 @@
 //! The only scheduler: looks at every row that has become due and rings for it, lapses what was
-//! not paid, keeps partitions ahead, measures, and audits the invariants. It does no work of a
-//! role itself, so a lost, late or doubled look changes only latency. (Webhooks are looked for by
-//! `outbound`, which sends what it finds.)
+//! not paid, keeps partitions ahead, forgets old USSD intents, measures, and audits the
+//! invariants. It does no work of a role itself, so a lost, late or doubled look changes only latency. (Webhooks
+//! are looked for by `outbound`, which sends what it finds.)
 //! Must never ring for what is ringing already, and never take more than a bounded batch.
 //! `step` is run by the relay process, by tests and by the simulation.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::{Envelope, Event};
 use domain::id::PolicyId;
 use domain::invariants::{self, ProviderBooks};
 use domain::ledger::Account;
 use domain::policy::PolicyState;
+use domain::season::local_day;
 use runtime::clock::Clock;
 use runtime::ids::Ids;
 use runtime::topology::Role;
 use store::{
     Connection, Pool, StoreError, Transaction, bells, bundles, capacity, deliveries, evaluations,
-    facts, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps,
+    facts, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
 };
 use tokio::time::Instant;
 
@@ -28,8 +29,13 @@ use crate::role::Context;
 pub const BATCH_MAX: i64 = 500;
 /// Months of observations for which partitions are made ahead.
 const PARTITION_MONTHS: u32 = 3;
+/// How long what a USSD hop changed is remembered. A session can be resumed for 24 hours and a
+/// gateway repeats a hop for minutes; a week leaves room to look into complaints.
+const USSD_KEPT: TimeDelta = TimeDelta::days(7);
 /// Currency of every account there is today.
 const CURRENCY: &str = "KES";
+/// Observations are aged in hours.
+const SECONDS_PER_HOUR: f64 = 3_600.0;
 
 /// What one step did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,12 +46,15 @@ pub struct Swept {
     pub lapsed: usize,
     /// Partitions made.
     pub partitions: usize,
+    /// USSD intents forgotten.
+    pub purged: u64,
     /// Whether another process was looking: then nothing was done.
     pub was_busy: bool,
 }
 
 impl Swept {
-    /// Whether there was nothing to do.
+    /// Whether there was nothing to do. Forgetting moves nothing: a system that only forgets is at
+    /// rest.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rung.is_empty() && self.lapsed == 0 && self.partitions == 0
@@ -72,6 +81,7 @@ pub async fn step(pool: &Pool, clock: &Clock, ids: &Ids) -> Result<Swept, StoreE
             }
         }
     }
+    swept.purged = ussd::purge(&mut tx, now - USSD_KEPT, BATCH_MAX).await?;
     let unpaid = policies::list_to_lapse(&mut tx, now, BATCH_MAX).await?;
     tx.commit().await?;
     for id in unpaid {
@@ -93,6 +103,7 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
     let unsurveyed = sweeps::list_stations_due(conn, now, BATCH_MAX).await?;
     let scenes = sweeps::list_scenes_due(conn, now, BATCH_MAX).await?;
     let days = sweeps::list_station_days_due(conn, now, BATCH_MAX).await?;
+    let uncomputed = sweeps::list_uncomputed_days(conn, BATCH_MAX).await?;
     Ok(vec![
         receipts
             .into_iter()
@@ -119,6 +130,14 @@ async fn due(conn: &mut Connection, now: DateTime<Utc>) -> Result<Vec<Vec<Event>
             .collect(),
         days.into_iter()
             .map(|day| Event::WeatherDue {
+                station_day_id: day.id,
+                station_id: day.station_id,
+                utc_date: day.utc_date,
+            })
+            .collect(),
+        uncomputed
+            .into_iter()
+            .map(|day| Event::ObservationRecorded {
                 station_day_id: day.id,
                 station_id: day.station_id,
                 utc_date: day.utc_date,
@@ -228,10 +247,23 @@ pub async fn run_once(context: &Context) -> Result<(), StoreError> {
 pub async fn measure(context: &Context) -> Result<(), StoreError> {
     let (now, metrics) = (context.clock.now(), &context.metrics);
     let mut conn = context.pool.acquire().await?;
-    for (state, policies) in sweeps::count_policies(&mut conn).await? {
+    // counted first, then reset: a state that nothing is in any more is not shown as it last was
+    let counted = sweeps::count_policies(&mut conn).await?;
+    metrics.policies.reset();
+    for (state, policies) in counted {
         metrics.policies.with_label_values(&[&state]).set(policies);
     }
-    for counted in payouts::count_by_state(&mut conn).await? {
+    let counted = sweeps::count_evaluations(&mut conn).await?;
+    metrics.evaluations.reset();
+    for (state, evaluations) in counted {
+        metrics
+            .evaluations
+            .with_label_values(&[&state])
+            .set(evaluations);
+    }
+    let counted = payouts::count_by_state(&mut conn).await?;
+    metrics.payouts.reset();
+    for counted in counted {
         metrics
             .payouts
             .with_label_values(&[&counted.state])
@@ -249,19 +281,35 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
             .with_label_values(&[&currency])
             .set(imbalance);
     }
-    let doubt = legs::oldest_sent_at(&mut conn).await?;
-    let seconds = doubt
-        .and_then(|at| (now - at).to_std().ok())
-        .unwrap_or_default();
+    let doubt = sweeps::oldest_leg_sent_at(&mut conn).await?;
     metrics
         .payout_in_doubt_oldest_seconds
-        .set(seconds.as_secs_f64());
+        .set(seconds_since(doubt, now));
+    let owed = payouts::oldest_owed_at(&mut conn).await?;
+    metrics
+        .payout_unpaid_oldest_seconds
+        .set(seconds_since(owed, now));
+    let undecided = sweeps::oldest_undecided_at(&mut conn, now).await?;
+    metrics
+        .window_unevaluated_oldest_seconds
+        .set(seconds_since(undecided, now));
+    let observed = sweeps::newest_observation_at(&mut conn, now, local_day(now)).await?;
+    metrics
+        .observation_age_hours
+        .with_label_values(&["stations"])
+        .set(seconds_since(observed, now) / SECONDS_PER_HOUR);
     let undelivered = deliveries::oldest_pending_at(&mut conn).await?;
-    let seconds = undelivered
-        .and_then(|at| (now - at).to_std().ok())
-        .unwrap_or_default();
-    metrics.delivery_oldest_seconds.set(seconds.as_secs_f64());
+    metrics
+        .delivery_oldest_seconds
+        .set(seconds_since(undelivered, now));
     Ok(())
+}
+
+/// Seconds from `at` to `now`; 0 when there is nothing to be old.
+fn seconds_since(at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> f64 {
+    at.and_then(|at| (now - at).to_std().ok())
+        .unwrap_or_default()
+        .as_secs_f64()
 }
 
 /// Checks every invariant over one snapshot; each breach is counted and logged, none is repaired.

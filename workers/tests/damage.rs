@@ -11,13 +11,14 @@ use chrono::TimeDelta;
 use domain::event::Event;
 use futures_util::future::join_all;
 use runtime::broker::Message;
+use runtime::clock::Clock;
 use season::House;
 use serde_json::json;
 use sqlx::PgPool;
 use store::fixtures::Plan;
 use uuid::Uuid;
 use workers::consumer::{Handler, Outcome};
-use workers::damage::Decided;
+use workers::damage::{self, Decided};
 
 fn bell(number: u128, event: &Event) -> Message {
     Message {
@@ -56,16 +57,26 @@ async fn concurrent_bells_make_one_evaluation(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn nothing_is_decided_before_the_window_closes_or_the_index_is_final(pool: PgPool) {
+async fn nothing_is_decided_before_the_window_closes(pool: PgPool) {
+    let house = House::new(pool, Plan::default()).await;
+    let mut early = house.context.clone();
+    early.clock = Clock::held(house.season.closes_at - TimeDelta::milliseconds(1));
+    let decided = damage::build(&early)
+        .decide(None, house.season.risk_id)
+        .await;
+    assert_eq!(decided, Ok(Decided::NotYet));
+    assert_eq!(house.count("select count(*) from evaluations").await, 0);
+    house.settle().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nothing_is_decided_before_the_index_is_final(pool: PgPool) {
     let plan = Plan {
         is_final: false,
         ..Plan::default()
     };
     let house = House::new(pool, plan).await;
     let risk = house.season.risk_id;
-    house.time.set(support::morning());
-    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::NotYet));
-    house.time.set(house.season.closes_at);
     assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::NotYet));
     assert_eq!(
         house
@@ -88,7 +99,7 @@ async fn missing_days_are_waited_for_and_then_handed_to_people(pool: PgPool) {
     assert_eq!(house.text("select state from risks").await, "deferred");
     house.time.advance(TimeDelta::days(20));
     assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
-    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Before));
+    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
     assert_eq!(house.count("select count(*) from evaluations").await, 0);
     assert_eq!(
         house
@@ -96,6 +107,27 @@ async fn missing_days_are_waited_for_and_then_handed_to_people(pool: PgPool) {
             .await,
         0
     );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_number_that_comes_after_the_days_for_deciding_is_held(pool: PgPool) {
+    let plan = Plan {
+        missing_days: 1,
+        ..Plan::default()
+    };
+    let house = House::new(pool, plan).await;
+    house.time.advance(TimeDelta::days(20));
+    let risk = house.season.risk_id;
+    assert_eq!(house.damage.decide(None, risk).await, Ok(Decided::Held));
+    let found = "update index_runs set missing_days = 0,
+                 phases = jsonb_set(phases, '{0,missing_days}', '0')";
+    house.tamper(found).await;
+    house.settle().await;
+    let state = "select state || ' ' || array_to_string(holds, ',') from evaluations";
+    assert_eq!(house.text(state).await, "held decided_late");
+    assert_eq!(house.text("select state from risks").await, "evaluated");
+    let held = "select count(*) from payouts where state = 'held'";
+    assert_eq!(house.count(held).await, 3);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -284,5 +284,5 @@ async fn the_report_adds_up(pool: PgPool) {
         ("63.32%", "162.12 mm")
     );
     assert_eq!(report.invariants.broken, 0);
-    assert_eq!(report.invariants.checked, 12);
+    assert_eq!(report.invariants.checked, 13);
 }

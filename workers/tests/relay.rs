@@ -212,6 +212,54 @@ async fn a_commit_wakes_the_relay(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_bell_the_broker_lost_is_rung_again_under_its_own_id(pool: PgPool) {
+    let (context, memory) = world(&pool);
+    let time = context.clock.held_handle().unwrap();
+    ring_at(&pool, 1, morning()).await;
+    ring_at(&pool, 2, morning()).await;
+    step(&context).await;
+    time.advance(TimeDelta::minutes(16));
+    assert_eq!(
+        relay::ring_again(&context).await.unwrap(),
+        0,
+        "they wait at the broker"
+    );
+    assert!(memory.drop_one(Role::Payout, &context.ids));
+    assert!(memory.drop_one(Role::Payout, &context.ids));
+    let mut conn = pool.acquire().await.unwrap();
+    let (role, second) = (Role::Payout.name(), MessageId::from(Uuid::from_u128(2)));
+    store::consumed::first_time(&mut conn, time.now(), role, second)
+        .await
+        .unwrap();
+    assert_eq!(relay::ring_again(&context).await.unwrap(), 1);
+    step(&context).await;
+    assert_eq!(heard(&memory), [1]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_parked_message_is_let_alone_and_handled_when_a_person_gives_it_back(pool: PgPool) {
+    let (context, _) = world(&pool);
+    let now = context.clock.now();
+    ring_at(&pool, 1, morning()).await;
+    step(&context).await;
+    let (role, id) = (Role::Payout.name(), Uuid::from_u128(1));
+    let mut conn = pool.acquire().await.unwrap();
+    store::consumed::park(&mut conn, now, role, id.into())
+        .await
+        .unwrap();
+    let ids = [id];
+    for (minutes, rings) in [(59, 0), (61, 1)] {
+        let at = now + TimeDelta::minutes(minutes);
+        let quiet = store::bells::list_quiet(&mut conn, at, "payout.approved.v1", role, &ids);
+        assert_eq!(quiet.await.unwrap().len(), rings, "after {minutes} minutes");
+    }
+    for is_first in [true, false] {
+        let first = store::consumed::first_time(&mut conn, now, role, id.into());
+        assert_eq!(first.await.unwrap(), is_first);
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn old_bells_are_forgotten_and_waiting_ones_are_not(pool: PgPool) {
     let (context, _) = world(&pool);
     ring_at(&pool, 1, morning()).await;

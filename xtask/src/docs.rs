@@ -51,7 +51,8 @@ fn config_of(binary: &Path) -> anyhow::Result<String> {
         vec!["stream", "--help"],
         vec!["--help"],
     ];
-    let helps = serving.iter().find_map(|args| ask(binary, args).ok());
+    let helps = serving.iter().filter_map(|args| ask(binary, args).ok());
+    let helps = helps.max_by_key(String::len);
     let help = helps.with_context(|| format!("{} has no --help", binary.display()))?;
     Ok(format!("```text\n{help}\n```"))
 }

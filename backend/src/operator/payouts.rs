@@ -52,6 +52,11 @@ pub(super) async fn retry(
         if leg.state != LegState::Refused {
             continue;
         }
+        if legs::is_contradicted(&mut tx, id, leg.leg).await? {
+            let detail = "the rail's word on this payout contradicts itself, and the money may have \
+                          gone out: find it in the rail's statement first";
+            return Err(ApiError::conflict("contradicted", detail));
+        }
         let attempt = leg.attempt.saturating_add(1);
         let originator_id = format!("MC{}", app.ids.base32(LEG_CODE_LENGTH));
         let new = NewLeg {

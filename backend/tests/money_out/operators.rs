@@ -264,6 +264,37 @@ async fn a_person_has_a_refused_payout_tried_again_under_a_new_id(pool: PgPool) 
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_payout_the_rail_contradicts_itself_about_is_never_tried_again(pool: PgPool) {
+    let house = House::new(pool, Approved).await;
+    let token = house.token("wanjiku", "operator").await;
+    let (_, originator) = house.sent(Some("AG_1")).await;
+    for (path, code) in [("b2c-result", 1), ("status-result", 0), ("b2c-result", 0)] {
+        let body = json!({ "Result": {
+            "ResultCode": code, "ConversationID": "AG_1", "OriginatorConversationID": originator,
+            "TransactionID": format!("SG{code}"),
+            "ResultParameters": { "ResultParameter": [
+                { "Key": "TransactionAmount", "Value": 6332 },
+                { "Key": "TransactionReceipt", "Value": "SG0" },
+            ]},
+        }});
+        house.call_back(path, &body).await;
+        house.process().await;
+    }
+    let flags = "select count(*) from payout_legs where needs_person = 'contradicted'";
+    assert_eq!(house.count(flags).await, 1);
+    let path = format!("/api/v1/payouts/{}/retry", house.payouts[0]);
+    let why = json!({ "reason": "float topped up" }).to_string();
+    let (status, problem) = house.send("POST", &path, Some(&token), why).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("contradicted")),
+        "{problem}"
+    );
+    let again = "select count(*) from payout_legs where attempt > 1";
+    assert_eq!(house.count(again).await, 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_wards_point_is_refined_and_logged(pool: PgPool) {
     let house = House::new(pool, Approved).await;
     let token = house.token("wanjiku", "operator").await;

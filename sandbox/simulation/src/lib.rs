@@ -8,6 +8,7 @@
 pub mod farmer;
 mod gateway;
 pub mod op;
+mod outside;
 mod people;
 mod processes;
 pub mod settings;

@@ -5,6 +5,7 @@
 use anyhow::ensure;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use backend::operator::issue_token;
 use serde_json::Value;
 use store::approvals::list_runs;
 use store::evaluations::EvaluationState;
@@ -26,18 +27,7 @@ impl System {
             return Ok(false);
         }
         drop(conn);
-        for name in PEOPLE {
-            let app = &self.app;
-            let now = app.clock.now();
-            let token = backend::operator::issue_token(
-                &app.pool,
-                now,
-                &app.ids,
-                &app.config,
-                name,
-                "approver",
-            )
-            .await?;
+        for token in self.operator_tokens().await? {
             let held = self.call(&token, "GET", "/api/v1/payout-runs").await?;
             for run in held["runs"].as_array().into_iter().flatten() {
                 let id = run["evaluation"].as_str().unwrap_or_default();
@@ -46,6 +36,17 @@ impl System {
             }
         }
         Ok(true)
+    }
+
+    /// A token for each of the two.
+    pub async fn operator_tokens(&self) -> anyhow::Result<Vec<String>> {
+        let (app, mut tokens) = (&self.app, Vec::new());
+        for name in PEOPLE {
+            let (now, role) = (app.clock.now(), "approver");
+            let issued = issue_token(&app.pool, now, &app.ids, &app.config, name, role);
+            tokens.push(issued.await?);
+        }
+        Ok(tokens)
     }
 
     async fn call(&self, token: &str, method: &str, path: &str) -> anyhow::Result<Value> {

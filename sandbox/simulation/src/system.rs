@@ -48,8 +48,8 @@ pub struct System {
     clock: Clock,
     ids: Ids,
     memory: InMemory,
-    world: World,
-    sandbox: Local,
+    pub(crate) world: World,
+    pub(crate) sandbox: Local,
     pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) context: Context,
@@ -259,21 +259,6 @@ impl System {
         &self.world
     }
 
-    /// Chooses how much it will rain, as `POST /control/weather` of the sandbox does.
-    pub async fn set_weather(&self, scenario: &str, seed: u64) -> anyhow::Result<()> {
-        let body = format!("{{\"scenario\":\"{scenario}\",\"seed\":{seed}}}");
-        let request = Request::post("/control/weather")
-            .header("content-type", "application/json")
-            .body(Body::from(body))?;
-        let response = sandbox::router(self.world.clone()).oneshot(request).await?;
-        ensure!(
-            response.status().is_success(),
-            "weather was refused: {}",
-            response.status()
-        );
-        Ok(())
-    }
-
     /// Drops everything.
     pub async fn discard(self) -> anyhow::Result<()> {
         self.context.lifecycle.stop();
@@ -335,6 +320,12 @@ impl System {
     }
 
     async fn sweep(&self) -> anyhow::Result<()> {
+        let rung = workers::relay::ring_again(&self.context).await;
+        if let Err(error) = rung
+            && !error.is_unavailable()
+        {
+            return Err(error.into());
+        }
         match workers::sweeps::step(&self.context.pool, &self.clock, &self.ids).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_unavailable() => Ok(()),

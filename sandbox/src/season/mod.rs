@@ -129,6 +129,20 @@ pub struct SeasonArgs {
     pub operator_tokens: Vec<String>,
 }
 
+/// A closed season.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The closing table.
+    pub lines: Vec<String>,
+    /// Whether everything in it is equal, decided and whole.
+    pub is_right: bool,
+}
+
+/// Judges a system as it stands, as `season --only-close` does.
+pub async fn close(args: &SeasonArgs) -> anyhow::Result<Closed> {
+    stages::close_only(args).await
+}
+
 /// Lives the season (or only its close) and says whether it came out right.
 pub async fn run(args: SeasonArgs) -> anyhow::Result<ExitCode> {
     let is_right = match stages::live(&args).await {

@@ -23,7 +23,7 @@ use super::plan::{self, OPENING_KES, Plan};
 use super::report::Report;
 use super::say::{self, Say};
 use super::table::{self, Extras};
-use super::{Scenario, SeasonArgs, approve, gather, weather};
+use super::{Closed, Scenario, SeasonArgs, approve, gather, weather};
 
 /// How late a late payer is: hours, but well before an unpaid policy lapses.
 const LATE_SECONDS: u32 = 2 * 3_600;
@@ -50,10 +50,12 @@ const CALLBACKS_OVER_SECONDS: i64 = 900;
 
 /// Lives the season, or only its close.
 pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
-    let net = Net::new(args)?;
     if args.only_close {
-        return closing(&net, args, Expect::default(), None).await;
+        let closed = close_only(args).await?;
+        closed.lines.iter().for_each(|text| say::line(text));
+        return Ok(closed.is_right);
     }
+    let net = Net::new(args)?;
     let plan = plan::make(args)?;
     let mut clock = ClockFile::open(&args.clock, plan.opens_at)?;
     clock.set(plan.opens_at.max(clock.now()))?;
@@ -99,7 +101,22 @@ pub(super) async fn live(args: &SeasonArgs) -> anyhow::Result<bool> {
         },
         kills: args.chaos.then(|| driver.chaos.kills()),
     };
-    closing(&driver.net, args, expect, Some(&driver)).await
+    let (closed, saved) = closing(&driver.net, args, expect).await?;
+    let text = format!(
+        "{} jumps of the clock to {}; {saved} bundles in {}",
+        driver.jumps,
+        driver.clock.now(),
+        args.evidence_dir.display()
+    );
+    driver.say.progress("closing", &text);
+    closed.lines.iter().for_each(|text| say::line(text));
+    Ok(closed.is_right)
+}
+
+/// Judges what is there, whoever lived it.
+pub(super) async fn close_only(args: &SeasonArgs) -> anyhow::Result<Closed> {
+    let (closed, _) = closing(&Net::new(args)?, args, Expect::default()).await?;
+    Ok(closed)
 }
 
 /// Wallets, weather, points of wards, faults.
@@ -385,12 +402,8 @@ async fn releasing(driver: &mut Driver) -> anyhow::Result<()> {
 }
 
 /// Fetches, compares, leaves the evidence and prints the table.
-async fn closing(
-    net: &Net,
-    args: &SeasonArgs,
-    expect: Expect,
-    driver: Option<&Driver>,
-) -> anyhow::Result<bool> {
+/// The closing table, and how many bundles were left.
+async fn closing(net: &Net, args: &SeasonArgs, expect: Expect) -> anyhow::Result<(Closed, usize)> {
     let books = books::fetch(net).await?;
     let path = format!(
         "/api/v1/operator/report?collected_minor={}&disbursed_minor={}",
@@ -400,34 +413,26 @@ async fn closing(
     let mut verdict = close::judge(&report, &books, expect);
     let (saved, faults) = save_evidence(net, &report, &args.evidence_dir).await?;
     verdict.faults.extend(faults);
-    if let Some(driver) = driver {
-        let text = format!(
-            "{} jumps of the clock to {}; {saved} bundles in {}",
-            driver.jumps,
-            driver.clock.now(),
-            args.evidence_dir.display()
-        );
-        driver.say.progress("closing", &text);
-    }
     let extras = Extras {
         names_invariants: args.keep,
         is_replay: args.weather.is_some(),
         kills: expect.kills,
     };
-    for line in table::lines(&report, &books, &verdict, extras) {
-        say::line(&line);
-    }
-    note_fallen(&books);
-    Ok(verdict.is_right())
+    let mut lines = table::lines(&report, &books, &verdict, extras);
+    lines.extend(fallen(&books));
+    let is_right = verdict.is_right();
+    Ok((Closed { lines, is_right }, saved))
 }
 
 /// What the network saw us do wrong without it being money.
-fn note_fallen(books: &Books) {
-    for name in ["ussd_repeat_differs", "ussd_screens_too_long"] {
-        if let Some(count) = books.counters.get(name).filter(|count| **count > 0) {
-            say::line(&format!("note: {name} {count}"));
-        }
-    }
+fn fallen(books: &Books) -> Vec<String> {
+    ["ussd_repeat_differs", "ussd_screens_too_long"]
+        .into_iter()
+        .filter_map(|name| {
+            let count = books.counters.get(name).filter(|count| **count > 0)?;
+            Some(format!("note: {name} {count}"))
+        })
+        .collect()
 }
 
 /// Leaves each evaluation's bundle as `<cid>.json`; gives how many, and what is wrong with them.

@@ -68,8 +68,6 @@ metrics! {
     queued_messages: IntGaugeVec = int_gauges("queued_messages", "messages waiting in a work queue", &["role"]);
 
     // database
-    db_tx_seconds: HistogramVec = seconds("db_tx_seconds", "time of one named transaction", CALL_SECONDS, &["tx"]);
-    db_pool_wait_seconds: HistogramVec = seconds("db_pool_wait_seconds", "time to get a database connection", REPLY_SECONDS, &["pool"]);
 
     // business
     policies: IntGaugeVec = int_gauges("policies", "policies by state", &["state"]);

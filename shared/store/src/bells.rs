@@ -1,5 +1,5 @@
 //! Which bells are already ringing: a sweep rings for a row only when no bell for it waits in the
-//! outbox and none was published lately and not yet heard. Reads only; it saves work, nothing
+//! outbox, none was published lately and not yet heard, and none was parked lately. Reads only; it saves work, nothing
 //! depends on it. Called by sweeps.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,6 +11,10 @@ use crate::error::StoreError;
 /// A bell published and not heard within this is rung again: its message may be lost. Seconds of
 /// our clock, above the longest retry delay.
 const HEARD_SECONDS_MAX: i64 = 120;
+
+/// After a bell was parked its subject is let alone for this long, so that what only a person can
+/// mend does not fill the parked queue. Seconds of our clock.
+const PARKED_SECONDS: i64 = 3_600;
 
 /// The subjects for which nothing rings, in their order. `consumer` is who hears the topic.
 pub async fn list_quiet(
@@ -35,13 +39,19 @@ pub async fn list_quiet(
                        and not exists (
                            select 1 from consumed
                            where consumed.consumer = $2 and consumed.message_id = outbox.id
-                       )))
+                       ))
+                   or exists (
+                       select 1 from consumed
+                       where consumed.consumer = $2 and consumed.message_id = outbox.id
+                         and consumed.parked and consumed.consumed_at > $5
+                   ))
         )
         order by due.place"#,
         topic,
         consumer,
         subjects,
         now - TimeDelta::seconds(HEARD_SECONDS_MAX),
+        now - TimeDelta::seconds(PARKED_SECONDS),
     )
     .fetch_all(conn)
     .await?;

@@ -2,13 +2,14 @@
 //! Never changes a byte of one. Called by the damage worker, sweeps and partners' routes.
 
 use chrono::{DateTime, Utc};
-use domain::evidence::{CellDay, StationDay, StationEvidence};
+use domain::evidence::{CellDay, StationEvidence};
 use domain::id::{EvaluationId, OrganisationId, RiskId};
 use domain::measure::RainUm;
 use domain::season::Window;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
+use crate::stations;
 
 /// A bundle that waits to be pinned.
 #[derive(Debug, Clone)]
@@ -145,27 +146,8 @@ pub async fn load_inputs(
     risk_id: RiskId,
     window: Window,
 ) -> Result<Inputs, StoreError> {
-    let frozen = sqlx::query!(
-        r#"-- bundles.load_stations
-        select station_id, rank as "rank!", distance_m, data_quality_e4, location_quality_e4
-        from risk_stations where risk_id = $1 and rank is not null order by rank"#,
-        risk_id.uuid(),
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut stations = Vec::new();
-    for row in frozen {
-        let quality = |e4: Option<i16>| u16::try_from(e4.unwrap_or(0)).unwrap_or(0);
-        let days = load_station_days(conn, &row.station_id, window).await?;
-        stations.push(StationEvidence {
-            rank: u16::try_from(row.rank).unwrap_or(u16::MAX),
-            distance_m: u32::try_from(row.distance_m).unwrap_or(u32::MAX),
-            data_quality_e4: quality(row.data_quality_e4),
-            location_quality_e4: quality(row.location_quality_e4),
-            id: row.station_id,
-            days,
-        });
-    }
+    // the very reading the index was computed from
+    let stations = stations::list_frozen(conn, risk_id, window).await?;
     let days = sqlx::query!(
         r#"-- bundles.load_cell_days
         select day, rain_um, source from cell_days
@@ -184,33 +166,4 @@ pub async fn load_inputs(
     })
     .collect();
     Ok(Inputs { stations, days })
-}
-
-async fn load_station_days(
-    conn: &mut PgConnection,
-    station: &str,
-    window: Window,
-) -> Result<Vec<StationDay>, StoreError> {
-    let rows = sqlx::query!(
-        r#"-- bundles.load_station_days
-        select day, rain_um, samples, resets, flags, replies from station_days
-        where station_id = $1 and day >= $2 and day < $3 order by day"#,
-        station,
-        window.start,
-        window.end,
-    )
-    .fetch_all(conn)
-    .await?;
-    let count = |n: i32| u32::try_from(n).unwrap_or(0);
-    Ok(rows
-        .into_iter()
-        .map(|row| StationDay {
-            day: row.day,
-            rain_um: row.rain_um.map(RainUm),
-            samples: count(row.samples),
-            resets: count(row.resets),
-            flags: row.flags,
-            replies: row.replies,
-        })
-        .collect())
 }

@@ -8,7 +8,8 @@ use sqlx::PgConnection;
 
 use crate::StoreError;
 
-/// Records that `consumer` handles the message; `false` when it already has.
+/// Records that `consumer` handles the message; `false` when it already has. A message that was
+/// parked and comes again was given back by a person: it is handled.
 pub async fn first_time(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -18,7 +19,9 @@ pub async fn first_time(
     let inserted = sqlx::query!(
         r#"-- consumed.first_time
         insert into consumed (consumer, message_id, consumed_at) values ($1, $2, $3)
-        on conflict do nothing"#,
+        on conflict (consumer, message_id) do update
+            set parked = false, consumed_at = excluded.consumed_at
+            where consumed.parked"#,
         consumer,
         message_id.uuid(),
         now,
@@ -26,6 +29,26 @@ pub async fn first_time(
     .execute(conn)
     .await?;
     Ok(inserted.rows_affected() == 1)
+}
+
+/// Records that `consumer` heard the message and put it aside for a person.
+pub async fn park(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    consumer: &str,
+    message_id: MessageId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"-- consumed.park
+        insert into consumed (consumer, message_id, consumed_at, parked) values ($1, $2, $3, true)
+        on conflict do nothing"#,
+        consumer,
+        message_id.uuid(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// How many published bells one of their hearers has not handled yet. `pairs` lists every topic

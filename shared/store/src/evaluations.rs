@@ -102,6 +102,8 @@ pub struct Subject {
     pub closes_at: DateTime<Utc>,
     /// What was sold.
     pub version: ProductVersion,
+    /// Whether something was recorded that the run does not count yet.
+    pub index_dirty: bool,
     /// The run that settles, once there is one.
     pub run: Option<FinalRun>,
 }
@@ -176,7 +178,7 @@ pub async fn lock_subject(
         select risks.id, risks.state, risks.zone, risks.risk_cell, risks.season_year,
                risks.window_start, risks.window_end, risks.window_closes_at,
                product_versions.id as version_id, product_versions.hash,
-               product_versions.document, risks.final_index_run_id
+               product_versions.document, risks.final_index_run_id, risks.index_dirty
         from risks join product_versions on product_versions.id = risks.product_version_id
         where risks.id = $1
         for update of risks"#,
@@ -209,6 +211,7 @@ pub async fn lock_subject(
         },
         closes_at: row.window_closes_at,
         version,
+        index_dirty: row.index_dirty,
         run,
     }))
 }

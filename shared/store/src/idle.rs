@@ -115,7 +115,13 @@ async fn count_due(
             select 'evaluations', count(*) from evaluations where next_check_at <= $1
             union all
             select 'risks', count(*) from risks
-            where next_check_at <= $1 and state in ('open', 'deferred')
+            where (next_check_at <= $1 and state in ('open', 'deferred'))
+               or (state = 'held' and not index_dirty and exists (
+                      select 1 from index_runs
+                      where index_runs.id = risks.final_index_run_id and missing_days = 0))
+            union all
+            select 'uncomputed_days', count(*) from station_utc_days
+            where computed_at is null and state <> 'due'
             union all
             select 'stations', count(*) from risks where stations_check_at <= $1
             union all

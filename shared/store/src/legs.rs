@@ -426,11 +426,35 @@ pub async fn flag(
     Ok(())
 }
 
-/// Takes the leg off the list of what people must look at: one of them has.
+/// Whether the rail's word on any attempt at a leg contradicts what is booked of it: then the money
+/// may have gone out already, and nothing more is sent for it.
+pub async fn is_contradicted(
+    conn: &mut PgConnection,
+    payout: PayoutId,
+    leg: u16,
+) -> Result<bool, StoreError> {
+    let contradicted = sqlx::query_scalar!(
+        r#"-- legs.is_contradicted
+        select exists (
+            select 1 from payout_legs
+            where payout_id = $1 and leg = $2
+              and needs_person in ('amount_mismatch', 'contradicted')
+        ) as "contradicted!""#,
+        payout.uuid(),
+        i16::try_from(leg).unwrap_or(i16::MAX),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(contradicted)
+}
+
+/// Takes the leg off the list of what people must look at: one of them has. A contradiction about
+/// money stays.
 pub async fn unflag(conn: &mut PgConnection, id: LegId) -> Result<(), StoreError> {
     sqlx::query!(
         r#"-- legs.unflag
-        update payout_legs set needs_person = null where id = $1"#,
+        update payout_legs set needs_person = null
+        where id = $1 and needs_person not in ('amount_mismatch', 'contradicted')"#,
         id.uuid(),
     )
     .execute(conn)
@@ -470,15 +494,4 @@ pub async fn list_due(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(LegId::from).collect())
-}
-
-/// Since when the oldest leg has been with the rail.
-pub async fn oldest_sent_at(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>, StoreError> {
-    let at = sqlx::query_scalar!(
-        r#"-- legs.oldest_sent_at
-        select min(sent_at) from payout_legs where state = 'sent'"#,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(at)
 }

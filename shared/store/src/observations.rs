@@ -1,7 +1,7 @@
 //! A station's UTC days as they are fetched: the work (which day is due), the raw replies and the
 //! samples in them, and the local days computed from those. Samples and replies are immutable; a
 //! later reply adds a revision. Never turns a refused reading into a number.
-//! Called by the weather worker and the data-processor.
+//! Called by the weather worker, the data-processor and sweeps.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::evidence::StationDay;
@@ -148,7 +148,8 @@ pub async fn record_fetch(
             reply_sha256 = coalesce($5, reply_sha256),
             data_quality_e4 = coalesce($6, data_quality_e4),
             location_quality_e4 = coalesce($7, location_quality_e4),
-            recorded_at = case when $3 = 'due' then recorded_at else $8 end
+            recorded_at = case when $3 = 'due' then recorded_at else $8 end,
+            computed_at = null
         where id = $1 and attempts = $2 and state = 'due'",
         day.id,
         i32::try_from(day.attempts).unwrap_or(i32::MAX),
@@ -344,17 +345,49 @@ pub async fn list_fetched(
     Ok(rows)
 }
 
-/// How many days of these stations are not settled between `first` and `last`, and how many of
-/// the stations' days in that range are planned at all.
+/// Records that the local days of a station's UTC day count what is recorded of it; the caller has
+/// locked the station.
+pub async fn mark_computed(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    station_id: &str,
+    utc_date: NaiveDate,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- observations.mark_computed
+        update station_utc_days set computed_at = $3 where station_id = $1 and utc_date = $2",
+        station_id,
+        utc_date,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The days of some stations in a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayCounts {
+    /// Planned at all.
+    pub planned: i64,
+    /// Still to be fetched, or fetched again.
+    pub due: i64,
+    /// Recorded, but not yet counted by their local days.
+    pub uncomputed: i64,
+}
+
+/// How the days of these stations between `first` and `last` stand.
 pub async fn count_unsettled(
     conn: &mut PgConnection,
     stations: &[String],
     first: NaiveDate,
     last: NaiveDate,
-) -> Result<(i64, i64), StoreError> {
-    let row = sqlx::query!(
+) -> Result<DayCounts, StoreError> {
+    let counts = sqlx::query_as!(
+        DayCounts,
         r#"-- observations.count_unsettled
-        select count(*) filter (where state = 'due') as "unsettled!", count(*) as "planned!"
+        select count(*) as "planned!", count(*) filter (where state = 'due') as "due!",
+               count(*) filter (where state <> 'due' and computed_at is null) as "uncomputed!"
         from station_utc_days
         where station_id = any($1) and utc_date between $2 and $3"#,
         stations,
@@ -363,7 +396,7 @@ pub async fn count_unsettled(
     )
     .fetch_one(conn)
     .await?;
-    Ok((row.unsettled, row.planned))
+    Ok(counts)
 }
 
 /// Whether more days of a station wait to be fetched now.
@@ -385,8 +418,8 @@ pub async fn has_more_due(
     Ok(more)
 }
 
-/// Writes local days of a station, which the caller has locked; a day that an already decided risk
-/// rests on stays as it was, because its evidence is published. Returns how many changed.
+/// Writes local days of a station, which the caller has locked; a day that only decided risks rest
+/// on stays as it was, because their evidence is published. Returns how many changed.
 pub async fn upsert_station_days(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -415,8 +448,8 @@ pub async fn upsert_station_days(
         where not exists (
             select 1 from risk_stations join risks on risks.id = risk_stations.risk_id
             where risk_stations.station_id = $1 and risk_stations.rank is not null
-              and risks.state = 'evaluated'
               and given.day >= risks.window_start and given.day < risks.window_end
+            having bool_and(risks.state = 'evaluated')
         )
         on conflict (station_id, day) do update set
             rain_um = excluded.rain_um, samples = excluded.samples, resets = excluded.resets,

@@ -148,6 +148,46 @@ pub async fn exists_unpublished(
     Ok(exists)
 }
 
+/// Rings once more for bells published between `from` and `until` that one of `pairs`, a topic with
+/// its consumer, never heard: their messages are lost. Under their own ids, so that whoever did hear
+/// does nothing again. Returns how many.
+pub async fn ring_again(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    pairs: &[(&str, &str)],
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let (topics, consumers): (Vec<String>, Vec<String>) = pairs
+        .iter()
+        .map(|(topic, consumer)| ((*topic).to_owned(), (*consumer).to_owned()))
+        .unzip();
+    let rung = sqlx::query!(
+        r#"-- outbox.ring_again
+        update outbox set published_at = null, available_at = $1
+        where id in (
+            select outbox.id from outbox
+            join unnest($2::text[], $3::text[]) as pairs (topic, consumer)
+                on pairs.topic = outbox.topic
+            where outbox.published_at between $4 and $5
+              and not exists (
+                  select 1 from consumed
+                  where consumed.consumer = pairs.consumer and consumed.message_id = outbox.id
+              )
+            order by outbox.published_at limit $6
+        )"#,
+        now,
+        &topics,
+        &consumers,
+        from,
+        until,
+        limit,
+    )
+    .execute(conn)
+    .await?;
+    Ok(rung.rows_affected())
+}
+
 /// What is due and not published, and what comes next.
 pub async fn backlog(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Backlog, StoreError> {
     let backlog = sqlx::query_as!(

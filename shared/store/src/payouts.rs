@@ -294,6 +294,21 @@ pub async fn list_unsent(
     Ok(rows.into_iter().map(PayoutId::from).collect())
 }
 
+/// When the oldest evaluation was made that still owes money: a payout of it is neither paid nor
+/// refused, or policies that it pays are not settled yet.
+pub async fn oldest_owed_at(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest = sqlx::query_scalar!(
+        "-- payouts.oldest_owed_at
+        select min(evaluated_at) from evaluations
+        where (fanned_out_at is null and total_minor > 0)
+           or id in (select evaluation_id from payouts
+                     where state in ('planned', 'held', 'approved', 'sent'))",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(oldest)
+}
+
 /// How many payouts stand in each state.
 pub async fn count_by_state(conn: &mut PgConnection) -> Result<Vec<StateCount>, StoreError> {
     let rows = sqlx::query_as!(

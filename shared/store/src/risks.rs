@@ -116,7 +116,8 @@ pub async fn mark_frozen(
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "-- risks.mark_frozen
-        update risks set stations_frozen_at = $2, stations_check_at = null
+        update risks
+        set stations_frozen_at = $2, stations_check_at = null, index_dirty = true
         where id = $1 and stations_frozen_at is null",
         id.uuid(),
         now,

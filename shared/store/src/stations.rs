@@ -1,6 +1,6 @@
 //! Weather stations, and which of them observe a risk: candidates while none is chosen, then
 //! frozen with a rank for the whole window. Never changes a rank once the risk is frozen.
-//! Called by the weather worker (candidates) and the data-processor (ranks).
+//! Called by the weather worker (candidates), the data-processor (ranks) and `bundles` (evidence).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What the calendar makes due that no other file lists: closed windows, stale indices, days to
-//! fetch, scenes to look for; the lock that lets one process at a time look; and the partitions
-//! that observations will need. Never rings itself. Called by sweeps.
+//! fetch, scenes to look for; what is counted over risks and their decisions; the lock that lets
+//! one process at a time look; and the partitions that observations will need. Never rings itself.
+//! Called by sweeps.
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
 use domain::id::RiskId;
@@ -24,7 +25,8 @@ pub async fn try_lock(conn: &mut PgConnection) -> Result<bool, StoreError> {
     Ok(locked)
 }
 
-/// Risks whose window has passed, or that were to be looked at again, and are not decided.
+/// Risks whose window has passed, or that were to be looked at again, and are not decided; and
+/// those handed to people that have a number now.
 pub async fn list_closed_risks(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -32,7 +34,11 @@ pub async fn list_closed_risks(
 ) -> Result<Vec<RiskId>, StoreError> {
     let ids = sqlx::query_scalar!(
         "-- sweeps.list_closed_risks
-        select id from risks where next_check_at <= $1 and state in ('open', 'deferred')
+        select id from risks
+        where (next_check_at <= $1 and state in ('open', 'deferred'))
+           or (state = 'held' and not index_dirty and exists (
+                  select 1 from index_runs
+                  where index_runs.id = risks.final_index_run_id and missing_days = 0))
         order by next_check_at limit $2",
         now,
         limit,
@@ -102,6 +108,23 @@ pub struct StationDayDue {
     pub utc_date: NaiveDate,
 }
 
+/// Days recorded whose local days nobody has computed: their bell was lost or put aside.
+pub async fn list_uncomputed_days(
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<StationDayDue>, StoreError> {
+    let days = sqlx::query_as!(
+        StationDayDue,
+        "-- sweeps.list_uncomputed_days
+        select id, station_id, utc_date from station_utc_days
+        where computed_at is null and state <> 'due' order by id limit $1",
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(days)
+}
+
 /// Days to fetch, oldest first.
 pub async fn list_station_days_due(
     conn: &mut PgConnection,
@@ -133,6 +156,39 @@ pub async fn count_policies(conn: &mut PgConnection) -> Result<Vec<(String, i64)
         .into_iter()
         .map(|row| (row.state, row.policies))
         .collect())
+}
+
+/// Evaluations by state.
+pub async fn count_evaluations(conn: &mut PgConnection) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- sweeps.count_evaluations
+        select state, count(*) as "evaluations!" from evaluations group by state order by state"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.state, row.evaluations))
+        .collect())
+}
+
+/// When the oldest window closed that is not decided although people are insured in it, whether
+/// it waits for days or for people.
+pub async fn oldest_undecided_at(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let oldest = sqlx::query_scalar!(
+        "-- sweeps.oldest_undecided_at
+        select min(window_closes_at) from risks
+        where window_closes_at <= $1 and state <> 'evaluated'
+          and exists (select 1 from policies
+                      where policies.risk_id = risks.id and policies.state = 'active')",
+        now,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(oldest)
 }
 
 /// Makes the monthly partitions of observations from the month of `now` to `months` later; returns
@@ -188,4 +244,50 @@ async fn ensure_partition(
             .await?;
     }
     Ok(missing)
+}
+
+/// Since when the oldest leg has been with the rail.
+pub async fn oldest_leg_sent_at(
+    conn: &mut PgConnection,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at = sqlx::query_scalar!(
+        r#"-- sweeps.oldest_leg_sent_at
+        select min(sent_at) from payout_legs where state = 'sent'"#,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(at)
+}
+
+/// When the newest reading was taken at a station that observes a window which runs on `today`, a
+/// local day; the beginning of the oldest such window while there is none, `None` without windows.
+/// Only the partitions of those windows are looked into.
+pub async fn newest_observation_at(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    today: NaiveDate,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let newest = sqlx::query_scalar!(
+        "-- sweeps.newest_observation_at
+        with watched as (
+            select risk_stations.station_id,
+                   min(risks.window_start)::timestamp at time zone 'Africa/Nairobi' as since
+            from risks join risk_stations on risk_stations.risk_id = risks.id
+            where risks.window_start <= $2 and risks.window_closes_at > $1
+              and risk_stations.rank is not null
+            group by risk_stations.station_id
+        )
+        select coalesce(max(newest.observed_at), min(watched.since))
+        from watched left join lateral (
+            select observed_at from observations
+            where observations.station_id = watched.station_id
+              and observations.observed_at >= watched.since
+            order by observed_at desc limit 1
+        ) as newest on true",
+        now,
+        today,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(newest)
 }
