@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -29,14 +30,11 @@ use tower_http::timeout::TimeoutLayer;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::limits::{self, Limits};
+use crate::partner::gate;
+use crate::people::passwords::Passwords;
 use crate::record;
-use crate::routes::{self, Limit, Route};
+use crate::routes::{self, Auth, Limit, Route};
 use crate::ussd::Channel;
-
-/// Largest body of any request, bytes; the largest real one (an M-Pesa result) has 3 KiB.
-pub const BODY_BYTES_MAX: usize = 64 * 1024;
-/// Longest a request may take: the USSD gateway gives up at 10 s.
-pub const REQUEST_SECONDS_MAX: u64 = 10;
 
 /// What every handler shares; cloning it is cheap.
 #[derive(Clone)]
@@ -64,6 +62,8 @@ pub struct App {
     pub(crate) limits: Limits,
     /// What the USSD channel holds.
     pub(crate) ussd: Arc<Channel>,
+    /// Hashes passwords of people who work here.
+    pub(crate) passwords: Passwords,
     broker: Arc<OnceCell<Broker>>,
 }
 
@@ -105,6 +105,7 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         let limits = Limits::new(&parts.config.ceilings);
         let ussd = Arc::new(Channel::new(&parts.config));
+        let passwords = Passwords::new(&parts.config.pin_pepper);
         Self {
             pool: parts.pool,
             redis: parts.redis,
@@ -118,6 +119,7 @@ impl App {
             callback_stored: Arc::new(Notify::new()),
             limits,
             ussd,
+            passwords,
             broker: Arc::new(OnceCell::new()),
         }
     }
@@ -150,7 +152,8 @@ impl App {
 /// From outside to inside, and why:
 /// 1. `record`: the request's id, metrics and log line see the final answer, whatever gave it.
 /// 2. USSD only, `always_a_screen`: whatever fails further in becomes a screen.
-/// 3. the class's ceiling: refusing must cost next to nothing.
+/// 3. the class's ceiling: refusing must cost next to nothing. For partners it is part of their
+///    gate, which also checks the key and the scope before anything is read.
 /// 4. panics become 500 and time-outs 503, for this request alone.
 /// 5. the body limit, before a handler reads it.
 /// 6. the handler, which checks its credential before anything else.
@@ -166,15 +169,22 @@ pub fn build(app: App) -> Router {
 }
 
 fn layered(app: &App, route: Route) -> MethodRouter<App> {
-    let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
+    let limit = Duration::from_secs(route.request_seconds_max);
     let guarded: MethodRouter<App> = route
         .handler
-        .layer::<_, Infallible>(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer::<_, Infallible>(DefaultBodyLimit::max(route.body_bytes_max))
+        .layer::<_, Infallible>(RequestBodyLimitLayer::new(route.body_bytes_max))
         .layer::<_, Infallible>(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             limit,
         ))
         .layer(CatchPanicLayer::custom(panicked));
+    if let Auth::Partner(scope) = route.auth {
+        return guarded.layer(middleware::from_fn_with_state(
+            (app.clone(), scope),
+            gate::pass,
+        ));
+    }
     match route.limit {
         Limit::None | Limit::Webhook => guarded,
         Limit::Api => {

@@ -1,19 +1,22 @@
 //! Operators' bearer tokens: signed HS256 with `JWT_SECRET`, good until `exp` by our clock, and
-//! only as long as their person is still an operator. Must never trust the role in a token: the
-//! row says it. Extracted by every operator route before anything else is read.
+//! only as long as their session is open and their person is still an operator. Must never trust
+//! the role in a token: the row says it, and `people::access` says what the role may call.
+//! Extracted by every operator route before anything else is read.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::id::OperatorId;
+use chrono::{DateTime, Utc};
+use domain::id::{OperatorId, SessionId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use runtime::config::Secret;
+use runtime::config::{Environment, Secret};
 use serde::{Deserialize, Serialize};
 use store::operators::{self, OperatorRole};
+use store::{Connection, StoreError, sessions};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::people::access;
 
 /// What a token says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,33 +25,33 @@ struct Claims {
     sub: String,
     /// Their name, for people who look into a token.
     name: String,
+    /// Printed id of the session; without one the token came from the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
     /// Issued at, seconds since 1970.
     iat: i64,
     /// Good until, seconds since 1970.
     exp: i64,
 }
 
-/// The person behind a request.
+/// Whose token it is.
+#[derive(Debug, PartialEq, Eq)]
+struct Bearer {
+    operator: OperatorId,
+    session: Option<SessionId>,
+}
+
+/// The person behind a request, whose role may call the route.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator {
     /// Id.
     pub(crate) id: OperatorId,
+    /// Name.
+    pub(crate) name: String,
     /// What they may do, as of now.
     pub(crate) role: OperatorRole,
-}
-
-impl Operator {
-    /// Refuses who may only look.
-    pub(crate) fn require_act(&self) -> Result<(), ApiError> {
-        if self.role.may_act() {
-            return Ok(());
-        }
-        let detail = format!(
-            "the role {} may only look; ask an operator",
-            self.role.as_str()
-        );
-        Err(ApiError::forbidden(detail))
-    }
+    /// Whose invitation made them.
+    pub(crate) invited_by: Option<OperatorId>,
 }
 
 impl FromRequestParts<App> for Operator {
@@ -67,38 +70,72 @@ impl FromRequestParts<App> for Operator {
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
             .ok_or_else(|| refuse("no_token", ApiError::unauthorised()))?;
-        let id = verify(token, &app.config.jwt_secret, app.clock.now())
+        let now = app.clock.now();
+        let bearer = verify(token, &app.config.jwt_secret, now)
             .map_err(|error| refuse(error.code, error))?;
-        let mut conn = app.acquire().await?;
-        match operators::find(&mut conn, id).await? {
-            Some(person) if person.ended_at.is_none() => Ok(Self {
-                id: person.id,
-                role: person.role,
-            }),
-            _ => Err(refuse("not_an_operator", ApiError::unauthorised())),
+        let has_session = bearer.session.is_some();
+        if !has_session && app.config.common.environment == Environment::Production {
+            // the command line signs none there, so its key is in other hands
+            return Err(refuse("no_session", ApiError::unauthorised()));
         }
+        let mut conn = app.acquire().await?;
+        let person = find(&mut conn, now, &bearer)
+            .await?
+            .ok_or_else(|| refuse("not_an_operator", ApiError::unauthorised()))?;
+        let path = parts
+            .extensions
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        let roles = access::roles(parts.method.as_str(), path);
+        if !roles.contains(&person.role) {
+            let detail = format!(
+                "the role {} may not do this; ask an administrator who may",
+                person.role.as_str()
+            );
+            return Err(refuse("role", ApiError::forbidden(detail)));
+        }
+        Ok(Self {
+            id: person.id,
+            name: person.name,
+            role: person.role,
+            invited_by: person.invited_by,
+        })
     }
 }
 
-/// A token for an operator.
+/// The person of a token, if they have not left and their session is open.
+async fn find(
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    bearer: &Bearer,
+) -> Result<Option<operators::Operator>, StoreError> {
+    let person = match bearer.session {
+        Some(session) => sessions::find_operator(conn, now, session).await?,
+        None => operators::find(conn, bearer.operator).await?,
+    };
+    Ok(person.filter(|person| person.id == bearer.operator && person.ended_at.is_none()))
+}
+
+/// A token for an operator, of a session or (outside production) of none.
 pub(crate) fn sign(
     secret: &Secret,
     now: DateTime<Utc>,
-    good_for: TimeDelta,
-    (id, name): (OperatorId, &str),
+    expires_at: DateTime<Utc>,
+    (id, name, session): (OperatorId, &str, Option<SessionId>),
 ) -> Result<String, jsonwebtoken::errors::Error> {
     let claims = Claims {
         sub: id.to_string(),
         name: name.to_owned(),
+        sid: session.map(|session| session.to_string()),
         iat: now.timestamp(),
-        exp: (now + good_for).timestamp(),
+        exp: expires_at.timestamp(),
     };
     let key = EncodingKey::from_secret(secret.expose().as_bytes());
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)
 }
 
 /// Whose token it is, if it is ours and still good.
-fn verify(token: &str, secret: &Secret, now: DateTime<Utc>) -> Result<OperatorId, ApiError> {
+fn verify(token: &str, secret: &Secret, now: DateTime<Utc>) -> Result<Bearer, ApiError> {
     let mut validation = Validation::new(Algorithm::HS256);
     // checked below: the library looks at the machine's clock, and time is an input here
     validation.validate_exp = false;
@@ -111,10 +148,14 @@ fn verify(token: &str, secret: &Secret, now: DateTime<Utc>) -> Result<OperatorId
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "token_expired",
-            "the token is no longer good; ask for a new one (`backend operator token`)",
+            "the token is no longer good; refresh it with POST /api/v1/sessions/refresh",
         ));
     }
-    claims.sub.parse().map_err(|_| ApiError::unauthorised())
+    let session = claims.sid.map(|sid| sid.parse()).transpose();
+    match (claims.sub.parse(), session) {
+        (Ok(operator), Ok(session)) => Ok(Bearer { operator, session }),
+        _ => Err(ApiError::unauthorised()),
+    }
 }
 
 #[cfg(test)]
@@ -131,21 +172,24 @@ mod tests {
 
     #[test]
     fn a_token_is_good_until_its_end_by_our_clock_and_only_under_our_key() {
-        let id = OperatorId::from_parts(1, [1; 10]);
-        let issued = at("1984-06-01T08:00:00Z");
+        let operator = OperatorId::from_parts(1, [1; 10]);
+        let session = SessionId::from_parts(2, [2; 10]);
+        let (issued, end) = (at("1984-06-01T08:00:00Z"), at("1984-06-01T09:00:00Z"));
         let key = secret("0123456789abcdef0123456789abcdef");
-        let token = sign(&key, issued, TimeDelta::hours(1), (id, "wanjiku")).unwrap();
-        assert_eq!(
-            verify(&token, &key, at("1984-06-01T08:59:59Z")).unwrap(),
-            id
-        );
-        let late = verify(&token, &key, at("1984-06-01T09:00:00Z")).unwrap_err();
-        assert_eq!(late.code, "token_expired");
-        let other = secret("another-key-0123456789abcdef0123");
-        assert_eq!(
-            verify(&token, &other, issued).unwrap_err().code,
-            "unauthorised"
-        );
+        for session in [None, Some(session)] {
+            let token = sign(&key, issued, end, (operator, "wanjiku", session)).unwrap();
+            assert_eq!(
+                verify(&token, &key, at("1984-06-01T08:59:59Z")).unwrap(),
+                Bearer { operator, session }
+            );
+            let late = verify(&token, &key, end).unwrap_err();
+            assert_eq!(late.code, "token_expired");
+            let other = secret("another-key-0123456789abcdef0123");
+            assert_eq!(
+                verify(&token, &other, issued).unwrap_err().code,
+                "unauthorised"
+            );
+        }
         assert_eq!(
             verify("a.b.c", &key, issued).unwrap_err().code,
             "unauthorised"

@@ -34,7 +34,8 @@ pub struct Config {
         hide_default_value = true
     )]
     pub jwt_secret: Secret,
-    /// How long an operator's token is good: a number with s, m, h or d.
+    /// How long a token of `backend operator token` is good: a number with s, m, h or d. Outside
+    /// production only; people who sign in get fifteen minutes at a time.
     #[arg(long, env = "JWT_EXPIRES_IN", default_value = "12h", value_parser = span)]
     pub jwt_expires_in: Duration,
     /// Secret part of Africa's Talking's callback paths; without it USSD has no token and no
@@ -56,7 +57,7 @@ pub struct Config {
         hide_default_value = true
     )]
     pub mpesa_callback_token: Secret,
-    /// Key mixed into PINs before they are hashed; at least 32 characters.
+    /// Key mixed into PINs and passwords before they are hashed; at least 32 characters.
     #[arg(
         long,
         env = "PIN_PEPPER",

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use store::StoreError;
 
+use crate::partner::input::FieldFault;
 use crate::record;
 
 /// A refusal or a failure.
@@ -20,6 +21,8 @@ pub struct ApiError {
     pub code: &'static str,
     /// What is wrong and how to mend it, for people; not shown for a 5xx.
     pub detail: String,
+    /// Further members of the problem document, such as `errors` by field.
+    pub more: Option<(&'static str, serde_json::Value)>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -31,6 +34,7 @@ impl ApiError {
             status,
             code,
             detail: detail.into(),
+            more: None,
             source: None,
         }
     }
@@ -71,6 +75,18 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
+    /// 422: fields that break a rule, each with its code and reason.
+    pub(crate) fn invalid(faults: &[FieldFault]) -> Self {
+        let detail = match faults {
+            [only] => only.reason.clone(),
+            many => format!("{} fields are wrong; see `errors`", many.len()),
+        };
+        Self {
+            more: Some(("errors", json!(faults))),
+            ..Self::refused("invalid", detail)
+        }
+    }
+
     /// 429.
     #[must_use]
     pub fn too_many() -> Self {
@@ -87,6 +103,7 @@ impl ApiError {
             status: StatusCode::SERVICE_UNAVAILABLE,
             code: "unavailable",
             detail: "a part of the service is away".to_owned(),
+            more: None,
             source: Some(Box::new(source)),
         }
     }
@@ -97,6 +114,7 @@ impl ApiError {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             code: "internal",
             detail: "a fault on our side".to_owned(),
+            more: None,
             source: Some(Box::new(source)),
         }
     }
@@ -134,6 +152,9 @@ impl IntoResponse for ApiError {
                 fields.insert("request_id".to_owned(), json!(request_id));
             } else {
                 fields.insert("detail".to_owned(), json!(self.detail));
+                if let Some((name, value)) = self.more {
+                    fields.insert(name.to_owned(), value);
+                }
             }
         }
         let mut response = Response::new(Body::from(body.to_string()));

@@ -1,5 +1,5 @@
-//! The backend of MicroCrop: farmers' USSD, providers' webhooks, operators' routes and health, all
-//! over one HTTP port.
+//! The backend of MicroCrop: farmers' USSD, partners' API, providers' webhooks, operators' routes
+//! and health, all over one HTTP port.
 //!
 //! Architecture invariant: no SQL here (it is in `store`), no rule here (it is in `domain`), and no
 //! route exists outside the table in `routes`, which names its authentication and its limit.
@@ -14,6 +14,8 @@ mod idle;
 pub mod limits;
 pub mod migrate;
 pub mod operator;
+pub mod partner;
+pub mod people;
 mod record;
 pub mod routes;
 mod ussd;

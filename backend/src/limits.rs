@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use domain::ussd::{Notice, notice};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use runtime::metrics::Metrics;
 use sha2::{Digest, Sha256};
@@ -29,6 +32,9 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// The ceiling of one credential.
 pub(crate) type ApiCeiling = GovernorConfig<CredentialKey, governor::middleware::NoOpMiddleware>;
+/// The ceiling of one partner's key, which tells how much of it is left.
+type PartnerCeiling =
+    RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>;
 /// The ceiling of all USSD hops.
 pub(crate) type UssdCeiling =
     GovernorConfig<GlobalKeyExtractor, governor::middleware::NoOpMiddleware>;
@@ -41,12 +47,39 @@ impl KeyExtractor for CredentialKey {
     type Key = u16;
 
     fn extract<T>(&self, request: &http::Request<T>) -> Result<u16, GovernorError> {
-        let headers = request.headers();
-        let credential = headers
-            .get(header::AUTHORIZATION)
-            .or_else(|| headers.get("x-api-key"));
-        let digest = Sha256::digest(credential.map_or(&b""[..], HeaderValue::as_bytes));
-        Ok(u16::from_be_bytes([digest[0], digest[1]]) % API_BUCKETS)
+        Ok(bucket(request.headers()))
+    }
+}
+
+/// The counter of a credential.
+fn bucket(headers: &HeaderMap) -> u16 {
+    let credential = headers
+        .get(header::AUTHORIZATION)
+        .or_else(|| headers.get("x-api-key"));
+    let digest = Sha256::digest(credential.map_or(&b""[..], HeaderValue::as_bytes));
+    u16::from_be_bytes([digest[0], digest[1]]) % API_BUCKETS
+}
+
+/// How a partner's key stands with its ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    /// Requests at once.
+    pub(crate) limit: u32,
+    /// How many of them are left.
+    pub(crate) remaining: u32,
+    /// Seconds until all are back; for a refusal, until one is.
+    pub(crate) reset_seconds: u64,
+}
+
+impl Allowance {
+    /// As the headers `RateLimit-Limit`, `-Remaining` and `-Reset`.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        let limit = HeaderName::from_static("ratelimit-limit");
+        headers.insert(limit, self.limit.into());
+        let remaining = HeaderName::from_static("ratelimit-remaining");
+        headers.insert(remaining, self.remaining.into());
+        let reset = HeaderName::from_static("ratelimit-reset");
+        headers.insert(reset, self.reset_seconds.into());
     }
 }
 
@@ -56,6 +89,8 @@ pub(crate) struct Limits {
     pub(crate) api: Arc<ApiCeiling>,
     pub(crate) ussd: Arc<UssdCeiling>,
     unknown_callbacks: Arc<DefaultDirectRateLimiter>,
+    partners: Arc<PartnerCeiling>,
+    partner_rate_per_second: u32,
 }
 
 impl std::fmt::Debug for Limits {
@@ -85,10 +120,39 @@ impl Limits {
             .expect("period and burst exceed zero");
         let quota = Quota::per_second(at_least_one(ceilings.webhook_rate_per_second))
             .allow_burst(at_least_one(ceilings.webhook_rate_burst));
+        let partners = Quota::per_second(at_least_one(ceilings.api_rate_per_second))
+            .allow_burst(at_least_one(ceilings.api_rate_burst));
+        let partners = RateLimiter::keyed(partners).with_middleware::<StateInformationMiddleware>();
         Self {
+            partners: Arc::new(partners),
+            partner_rate_per_second: ceilings.api_rate_per_second.max(1),
             api: Arc::new(api),
             ussd: Arc::new(ussd),
             unknown_callbacks: Arc::new(RateLimiter::direct(quota)),
+        }
+    }
+
+    /// Counts one request of a partner's key; `Err` when it is one too many.
+    pub(crate) fn admit_partner(&self, headers: &HeaderMap) -> Result<Allowance, Allowance> {
+        match self.partners.check_key(&bucket(headers)) {
+            Ok(state) => {
+                let limit = state.quota().burst_size().get();
+                let remaining = state.remaining_burst_capacity();
+                let spent = limit.saturating_sub(remaining);
+                Ok(Allowance {
+                    limit,
+                    remaining,
+                    reset_seconds: u64::from(spent.div_ceil(self.partner_rate_per_second)),
+                })
+            }
+            Err(refused) => {
+                let wait = refused.wait_time_from(DefaultClock::default().now());
+                Err(Allowance {
+                    limit: refused.quota().burst_size().get(),
+                    remaining: 0,
+                    reset_seconds: wait.as_secs().saturating_add(1),
+                })
+            }
         }
     }
 

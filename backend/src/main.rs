@@ -1,4 +1,4 @@
-//! The backend's command line: serve, migrate, check-config, health, operator token.
+//! The backend's command line: serve, migrate, check-config, health, operators, audit.
 //! Holds no handler and no rule; the only place where errors are `anyhow`.
 //! Called by the container, by `cargo xtask` and by people.
 
@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use backend::app::{App, Parts, build};
-use backend::{Config, migrate, webhooks};
+use backend::{Config, migrate, people, webhooks};
 use clap::{Parser, Subcommand};
+use domain::id::{ApiKeyId, OrganisationId};
 use runtime::clock::Clock;
 use runtime::config::{Faults, Need};
 use runtime::ids::Ids;
@@ -49,11 +50,32 @@ enum Command {
         #[command(subcommand)]
         command: OperatorCommand,
     },
+    /// Partners and their keys.
+    Partner {
+        /// What to do.
+        #[command(subcommand)]
+        command: PartnerCommand,
+    },
+    /// The log of what people and switches did.
+    Audit {
+        /// What to do.
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum OperatorCommand {
-    /// Print a bearer token for a person, who is recorded if new.
+    /// Invite a person and print the token, good for 72 hours, with which they choose a password.
+    Invite {
+        /// The person's address.
+        #[arg(long)]
+        email: String,
+        /// operator, approver, auditor or administrator.
+        #[arg(long)]
+        role: String,
+    },
+    /// Print a bearer token for a person, who is recorded if new; refused in production.
     Token {
         /// The person's name, unique.
         #[arg(long)]
@@ -62,6 +84,46 @@ enum OperatorCommand {
         #[arg(long)]
         role: String,
     },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum PartnerCommand {
+    /// Add a partner and print its id.
+    Create {
+        /// Its name, unique.
+        #[arg(long)]
+        name: String,
+        /// cooperative, lender or insurer.
+        #[arg(long)]
+        kind: String,
+    },
+    /// Make a key and print it; it is never shown again.
+    Key {
+        /// Id of the partner, as `partner create` printed it.
+        #[arg(long)]
+        organisation: OrganisationId,
+        /// What the key is for.
+        #[arg(long)]
+        name: String,
+        /// What it may do: scopes such as farmers:read with commas between, or all.
+        #[arg(long, default_value = "all")]
+        scopes: String,
+    },
+    /// End a key now.
+    EndKey {
+        /// Id of the partner.
+        #[arg(long)]
+        organisation: OrganisationId,
+        /// Id of the key.
+        #[arg(long)]
+        key: ApiKeyId,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum AuditCommand {
+    /// Walk the log's chain: exit 0 if it is whole, else name the first broken line and exit 1.
+    Verify,
 }
 
 fn main() -> ExitCode {
@@ -90,9 +152,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             match cli.command {
                 Command::Serve => serve(cli.config).await,
                 Command::Migrate => bring_up_to_date(cli.config).await,
-                Command::Operator {
-                    command: OperatorCommand::Token { name, role },
-                } => operator_token(cli.config, &name, &role).await,
+                Command::Operator { command } => operator(cli.config, command).await,
+                Command::Partner { command } => partner(cli.config, command).await,
+                Command::Audit {
+                    command: AuditCommand::Verify,
+                } => audit_verify(cli.config).await,
                 Command::Health => ask_health(&cli.config).await,
                 Command::CheckConfig => Ok(()),
             }
@@ -189,16 +253,59 @@ async fn bring_up_to_date(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn operator_token(config: Config, name: &str, role: &str) -> anyhow::Result<()> {
+async fn operator(config: Config, command: OperatorCommand) -> anyhow::Result<()> {
     check_database(&config)?;
     let common = &config.common;
     let clock = Clock::parse(&common.time_mode, common.environment)?;
     let pool = connect(&config).await?;
-    let token =
-        backend::operator::issue_token(&pool, clock.now(), &Ids::system(), &config, name, role)
-            .await?;
-    writeln!(std::io::stdout().lock(), "{token}")?;
+    let (now, ids) = (clock.now(), Ids::system());
+    let printed = match command {
+        OperatorCommand::Invite { email, role } => {
+            people::invite_from_command_line(&pool, now, &ids, &email, &role)
+                .await?
+                .to_string()
+        }
+        OperatorCommand::Token { name, role } => {
+            backend::operator::issue_token(&pool, now, &ids, &config, &name, &role).await?
+        }
+    };
+    writeln!(std::io::stdout().lock(), "{printed}")?;
     Ok(())
+}
+
+async fn partner(config: Config, command: PartnerCommand) -> anyhow::Result<()> {
+    check_database(&config)?;
+    let common = &config.common;
+    let clock = Clock::parse(&common.time_mode, common.environment)?;
+    let pool = connect(&config).await?;
+    let (now, ids) = (clock.now(), Ids::system());
+    let printed = backend::partner::command(&pool, now, &ids, command.into()).await?;
+    writeln!(std::io::stdout().lock(), "{printed}")?;
+    Ok(())
+}
+
+impl From<PartnerCommand> for backend::partner::Command {
+    fn from(command: PartnerCommand) -> Self {
+        match command {
+            PartnerCommand::Create { name, kind } => Self::Create { name, kind },
+            PartnerCommand::Key {
+                organisation,
+                name,
+                scopes,
+            } => Self::Key {
+                organisation,
+                name,
+                scopes,
+            },
+            PartnerCommand::EndKey { organisation, key } => Self::EndKey { organisation, key },
+        }
+    }
+}
+
+async fn audit_verify(config: Config) -> anyhow::Result<()> {
+    check_database(&config)?;
+    let pool = connect(&config).await?;
+    people::verify(&pool, &mut std::io::stdout()).await
 }
 
 async fn ask_health(config: &Config) -> anyhow::Result<()> {

@@ -72,7 +72,7 @@ fn measure(
 ) {
     let status = response.status();
     // a method nobody routes is the caller's invention, and metrics must not grow with it
-    let known = matches!(method, "GET" | "POST" | "PUT" | "DELETE" | "HEAD");
+    let known = matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD");
     let method = if known { method } else { "OTHER" };
     let labels = [method, path, status.as_str()];
     app.metrics.http_requests.with_label_values(&labels).inc();

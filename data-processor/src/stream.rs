@@ -24,7 +24,9 @@ use runtime::topology::{RETRIES_MAX, Role};
 use store::index_runs::NewRun;
 use store::observations::FetchedDay;
 use store::risks::Risk;
-use store::{Connection, Pool, StoreError, index_runs, observations, outbox, risks, stations};
+use store::{
+    Connection, Pool, StoreError, endpoints, index_runs, observations, outbox, risks, stations,
+};
 
 use crate::index::{ENGINE_VERSION, Inputs, as_of, compute};
 use crate::rule::{Siting, rank};
@@ -384,26 +386,36 @@ async fn recompute_index(
         manifest_hash: &computed.manifest_hash,
         engine_version: ENGINE_VERSION,
     };
-    let (run_id, _) = index_runs::record(conn, now, &run).await?;
-    if is_final && risks::set_final(conn, risk_id, run_id).await? {
+    let (index_run_id, is_new) = index_runs::record(conn, now, &run).await?;
+    if is_new && endpoints::is_index_watched(conn, risk_id).await? {
+        let event = Event::IndexUpdated {
+            risk_id,
+            index_run_id,
+        };
+        ring(context, conn, now, event).await?;
+    }
+    if is_final && risks::set_final(conn, risk_id, index_run_id).await? {
         let event = Event::IndexFinal {
             risk_id,
-            index_run_id: run_id,
+            index_run_id,
         };
-        let id = context.ids.mint::<MessageId>(now);
-        outbox::push(
-            conn,
-            now,
-            &Envelope {
-                id,
-                event,
-                traceparent: None,
-            },
-            now,
-        )
-        .await?;
+        ring(context, conn, now, event).await?;
     }
     Ok(())
+}
+
+async fn ring(
+    context: &Context,
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    event: Event,
+) -> Result<(), StoreError> {
+    let envelope = Envelope {
+        id: context.ids.mint::<MessageId>(now),
+        event,
+        traceparent: None,
+    };
+    outbox::push(conn, now, &envelope, now).await
 }
 
 /// Whether no day of the window can change any more; or, days after it, whether none is missing and

@@ -13,6 +13,7 @@ mod control;
 mod draw;
 mod faults;
 mod mpesa;
+pub mod page;
 mod pinata;
 mod reply;
 mod schedule;

@@ -14,6 +14,7 @@ use runtime::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::page::{self, Page, PageSettings};
 use crate::{CallbackSink, Credentials, Settings, World, router};
 
 /// The sandbox process.
@@ -96,6 +97,17 @@ pub struct ServeArgs {
     /// Pinata token the product must show.
     #[arg(long, env = "PINATA_JWT", hide_env_values = true)]
     pub pinata_jwt: Option<String>,
+    /// Serve the page with phones at `/`; it then writes the manual clock, so nobody else may.
+    #[arg(long, env = "SANDBOX_PAGE")]
+    pub page: bool,
+    /// Tokens of the two operators on the page, joined by a comma.
+    #[arg(
+        long = "operator-token",
+        env = "OPERATOR_TOKENS",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub operator_tokens: Vec<String>,
 }
 
 impl ServeArgs {
@@ -144,6 +156,19 @@ impl ServeArgs {
     }
 }
 
+impl ServeArgs {
+    /// How the page reaches the backend, this sandbox on its `port`, and the clock.
+    fn page_settings(&self, port: u16) -> PageSettings {
+        let is_manual = self.time_mode.starts_with("manual:");
+        PageSettings {
+            backend_url: self.backend_url.clone(),
+            sandbox_url: format!("http://127.0.0.1:{port}"),
+            operator_tokens: self.operator_tokens.clone(),
+            clock_file: is_manual.then(|| self.time_mode.clone()),
+        }
+    }
+}
+
 /// Serves until a signal; fails on a bad configuration, in production, or on a taken port.
 pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     runtime::telemetry::init(args.log_format, &args.log_filter)?;
@@ -161,9 +186,20 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let listener = TcpListener::bind((args.host.as_str(), args.port)).await?;
     let health = Health::default();
     runtime::health::serve(args.metrics_port, health.clone(), Metrics::build()?, &life).await?;
-    tracing::info!(address = %listener.local_addr()?, "sandbox listening");
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "sandbox listening");
 
-    let (serving, stopping) = (router(world.clone()), life.clone());
+    let mut serving = router(world.clone());
+    if args.page {
+        let page = Page::new(world.clone(), &args.page_settings(address.port()))?;
+        serving = serving.merge(page::router(page.clone()));
+        let pausing = life.clone();
+        life.spawn("page clock", async move {
+            page.run(|wait| pausing.pause(wait)).await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+    let stopping = life.clone();
     life.spawn("http", async move {
         let stop = async move { stopping.stopping().await };
         axum::serve(listener, serving)

@@ -26,6 +26,8 @@ pub enum StkBehaviour {
     Short,
     /// Pays, and M-Pesa takes KES 50 more than was asked; the history says so.
     Over,
+    /// Waits for a person to enter a PIN or to cancel: the phones of the page.
+    Ask,
 }
 
 /// What M-Pesa does with a payment to this phone.

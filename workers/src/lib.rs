@@ -9,6 +9,7 @@ pub mod consumer;
 pub mod damage;
 pub mod docs;
 pub mod notify;
+pub mod outbound;
 pub mod payout;
 pub mod premium;
 pub mod relay;

@@ -24,13 +24,13 @@ use store::{Pii, Pool};
 
 use crate::consumer::{self, Handler};
 use crate::settings::Settings;
-use crate::{damage, docs, notify, payout, premium, relay, satellite, sweeps, weather};
+use crate::{damage, docs, notify, outbound, payout, premium, relay, satellite, sweeps, weather};
 
 /// How often the relay measures backlog and queues, and a resting loop shows life.
 const MEASURE: Duration = Duration::from_secs(5);
 /// How often the relay measures what pages people.
 const HALF_MINUTE: Duration = Duration::from_secs(30);
-/// How often the relay forgets old rows.
+/// How often old rows are forgotten, and lost bells looked for.
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 /// How often the invariants are audited.
 const HOUR: Duration = Duration::from_hours(1);
@@ -46,7 +46,7 @@ pub enum Process {
     Damage,
     /// Asks for premiums and sends payouts.
     Payout,
-    /// Sends texts.
+    /// Sends texts to farmers and webhooks to partners.
     Notify,
     /// Rings bells and looks at the calendar.
     Relay,
@@ -88,7 +88,7 @@ impl Process {
                 "Decides closed seasons, publishes their evidence and plans the payouts"
             }
             Self::Payout => "Asks farmers' phones for premiums and sends released payouts",
-            Self::Notify => "Sends text messages to farmers",
+            Self::Notify => "Sends text messages to farmers and webhooks to partners",
             Self::Relay => {
                 "Publishes committed events to the broker and looks for work that has become due"
             }
@@ -226,7 +226,7 @@ fn serve(process: Process, settings: Settings) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let context = connect(process, settings).await?;
-        start(process, &context);
+        start(process, &context)?;
         tracing::info!(
             role = process.name(),
             manual_clock = context.clock.is_manual(),
@@ -290,10 +290,13 @@ async fn connect(process: Process, settings: Settings) -> anyhow::Result<Context
 }
 
 /// Starts the loops of a process.
-fn start(process: Process, context: &Context) {
+fn start(process: Process, context: &Context) -> anyhow::Result<()> {
     match process {
         Process::Damage => consume(context, damage::build(context)),
-        Process::Notify => consume(context, notify::build(context)),
+        Process::Notify => {
+            consume(context, notify::build(context));
+            start_outbound(context)?;
+        }
         Process::Payout => {
             let premiums = premium::build(context);
             consume(context, payout::build(context));
@@ -307,6 +310,26 @@ fn start(process: Process, context: &Context) {
         Process::Weather => consume(context, weather::build(context)),
         Process::Satellite => consume(context, satellite::build(context)),
     }
+    Ok(())
+}
+
+/// Webhooks are written by one loop and sent by another; neither waits for a text, nor a text for
+/// them.
+fn start_outbound(context: &Context) -> anyhow::Result<()> {
+    let outbound = outbound::build(context)?;
+    consume(context, outbound.clone());
+    let sending = outbound.clone();
+    context
+        .lifecycle
+        .spawn("webhooks", async move { sending.run().await });
+    every(context, "webhooks kept", TEN_MINUTES, move |_| {
+        let outbound = outbound.clone();
+        async move {
+            outbound.catch_up().await?;
+            outbound.purge().await.map(drop)
+        }
+    });
+    Ok(())
 }
 
 /// Exactly one role publishes and looks at the calendar; several replicas share the work.

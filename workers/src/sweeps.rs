@@ -1,6 +1,7 @@
 //! The only scheduler: looks at every row that has become due and rings for it, lapses what was
 //! not paid, keeps partitions ahead, forgets old USSD intents, measures, and audits the
-//! invariants. It does no work of a role itself, so a lost, late or doubled look changes only latency.
+//! invariants. It does no work of a role itself, so a lost, late or doubled look changes only latency. (Webhooks
+//! are looked for by `outbound`, which sends what it finds.)
 //! Must never ring for what is ringing already, and never take more than a bounded batch.
 //! `step` is run by the relay process, by tests and by the simulation.
 
@@ -17,8 +18,8 @@ use runtime::clock::Clock;
 use runtime::ids::Ids;
 use runtime::topology::Role;
 use store::{
-    Connection, Pool, StoreError, Transaction, bells, bundles, capacity, evaluations, facts,
-    ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
+    Connection, Pool, StoreError, Transaction, bells, bundles, capacity, deliveries, evaluations,
+    facts, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
 };
 use tokio::time::Instant;
 
@@ -297,6 +298,10 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
         .observation_age_hours
         .with_label_values(&["stations"])
         .set(seconds_since(observed, now) / SECONDS_PER_HOUR);
+    let undelivered = deliveries::oldest_pending_at(&mut conn).await?;
+    metrics
+        .delivery_oldest_seconds
+        .set(seconds_since(undelivered, now));
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //! Never part of the product and knows none of its crates: it supervises processes.
 //! Run as `cargo xtask <command>`; `.ci/run` calls nothing else.
 
+mod bench;
+mod browser;
 mod cargo;
 mod check;
 mod clock;
@@ -40,7 +42,7 @@ use servers::Servers;
     after_help = "\
 Start here
   cargo xtask demo              a whole insured season on real servers, in about a minute
-  cargo xtask up                everything running; dial it with curl; `down` stops it
+  cargo xtask up                everything running, with a page of phones; `down` stops it
   cargo xtask test              every test; `test -p domain` for one crate
   cargo xtask check             what must be clean before a change lands
 
@@ -91,12 +93,35 @@ Chaos
     Demo(demo::Options),
     /// Run everything in the background, on ports 3000 and 9090 if they are free
     #[command(after_help = "\
-Prints the ports and writes them to target/up/ports.json. Time stands still inside a sale window:
-put another RFC 3339 instant into target/up/clock (write a new file and rename it over the old one)
-to move on. A second `up` finds everything running and does nothing.")]
+Prints the ports and writes them to target/up/ports.json, and the address of a page with phones to
+dial, a season to play and a map to watch. Time stands still inside a sale window until the page's
+Play moves it: the page is the one writer of target/up/clock. A second `up` finds everything running
+and does nothing.")]
     Up(up::Options),
+    /// Measure the backend against floors and a peer, and write docs/benchmarks.md
+    #[command(after_help = "\
+What happens
+  Release binaries are built, private PostgreSQL and Redis started, 100,000 farmers seeded, and every
+  contestant is loaded in turn, round after round, each alone on the first core. The table shows
+  ratios; absolute figures belong to the machine. One wrong answer fails the run. Nothing else should
+  run meanwhile. The peer needs node and npm, the flame graph perf; without them the page says so.
+
+Examples
+  cargo xtask bench
+  cargo xtask bench --quick --rows ussd,memory --no-profile")]
+    Bench(bench::Options),
     /// Stop what `up` and `servers start` left running
     Down,
+    /// Drive the page of `up` in a headless browser, as a visitor would
+    #[command(after_help = "\
+What happens
+  Chromium is used if installed; otherwise it is installed from the system's packages (as root or by
+  passwordless sudo). playwright-core and axe-core, at the versions of tests/browser/package.json,
+  are installed by npm into target/browser. A private system is started, and two visitors, one with
+  a mouse and one with a keyboard alone, register, buy, pay, play a drought and read that they were
+  paid. It fails on an error in the console, a request to another host, or an accessibility violation.
+  Screenshots are in target/browser/screens.")]
+    Browser(browser::Options),
     /// Run every test on real servers and print the counts
     Test(testing::Options),
     /// Check formatting, lints, tidiness, licences, the query cache and the generated documents
@@ -150,7 +175,9 @@ fn run(context: &Context, task: &Task) -> anyhow::Result<()> {
     match task {
         Task::Demo(options) => demo::run(context, options),
         Task::Up(options) => up::up(context, options),
+        Task::Bench(options) => bench::run(context, options),
         Task::Down => up::down(context),
+        Task::Browser(options) => browser::run(context, options),
         Task::Test(options) => testing::run(context, options),
         Task::Check => check::run(context),
         Task::Tidy => tidy::run(context),

@@ -17,7 +17,7 @@ use crate::process::Lifetime;
 use crate::progress::print_line;
 use crate::record::{Record, reap, turn};
 use crate::servers::{Servers, Urls, database, stop_kept};
-use crate::stack::{Plan, PortPlan, Stack, stop_recorded};
+use crate::stack::{Plan, PortPlan, Stack, run_once, stop_recorded};
 
 /// The database of the running system, on private or given servers alike.
 const DATABASE: &str = "microcrop_up";
@@ -81,7 +81,7 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
         seed: 1,
         evidence_dir: &evidence_dir,
     });
-    let plan = Plan {
+    let mut plan = Plan {
         bin_dir,
         log_dir: home(context).join("logs"),
         env,
@@ -91,6 +91,7 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
     if plan.log_dir.exists() {
         fs::remove_dir_all(&plan.log_dir)?;
     }
+    let page = with_page(&mut plan)?;
     drop(Stack::start(context, &plan, record(context))?);
 
     let backend = format!("http://127.0.0.1:{}", plan.ports.addresses.backend);
@@ -99,6 +100,7 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
         value(&plan.env, "AT_CALLBACK_TOKEN")
     );
     let ports = json!({
+        "page": page,
         "backend": plan.ports.addresses.backend,
         "sandbox": plan.ports.addresses.sandbox,
         "metrics": plan.ports.metrics,
@@ -114,9 +116,36 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
     context.say("up", format!("dial with: curl {ussd} -d sessionId=1 -d phoneNumber=+254700000001 -d serviceCode='*384*1#' -d text="));
     context.say(
         "up",
+        format!("open {page} for phones, weather and the season's clock"),
+    );
+    context.say(
+        "up",
         "logs in target/up/logs; variables in target/up/env; stop with `cargo xtask down`",
     );
     Ok(())
+}
+
+/// Lets the sandbox of a system serve the page, with two operators of its own, and gives the page's
+/// address. The operators are made in the database, which is migrated for it.
+pub(crate) fn with_page(plan: &mut Plan) -> anyhow::Result<String> {
+    run_once(plan, "backend", &["migrate"])?;
+    let mut tokens = Vec::new();
+    for name in ["Asha", "Brian"] {
+        let printed = run_once(
+            plan,
+            "backend",
+            &["operator", "token", "--name", name, "--role", "approver"],
+        )?;
+        tokens.push(printed.lines().last().unwrap_or_default().to_owned());
+    }
+    plan.env
+        .push(("OPERATOR_TOKENS".to_owned(), tokens.join(",")));
+    plan.env
+        .push(("SANDBOX_PAGE".to_owned(), "true".to_owned()));
+    Ok(format!(
+        "http://127.0.0.1:{}/",
+        plan.ports.addresses.sandbox
+    ))
 }
 
 /// The variables of the running system, so that a person can run one binary by hand beside it.

@@ -9,6 +9,7 @@ mod wards;
 
 use axum::body::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use runtime::config::Environment;
 use runtime::ids::Ids;
 use serde::Deserialize;
 use store::audit::{self, Line};
@@ -90,7 +91,8 @@ async fn audited(
     audit::record(conn, now, &line).await
 }
 
-/// A token for the operator of this name, who is made if unknown and gets this role.
+/// A token for the operator of this name, who is made if unknown and gets this role: for drivers
+/// and tests. Production refuses it: there, people are invited and sign in.
 pub async fn issue_token(
     pool: &store::Pool,
     now: DateTime<Utc>,
@@ -99,6 +101,11 @@ pub async fn issue_token(
     name: &str,
     role: &str,
 ) -> anyhow::Result<String> {
+    anyhow::ensure!(
+        config.common.environment != Environment::Production,
+        "production signs no tokens from the command line; invite a person with `backend operator \
+         invite --email name@example.com --role {role}`"
+    );
     let name = name.trim();
     anyhow::ensure!(
         (1..=NAME_CHARS_MAX).contains(&name.chars().count()),
@@ -124,7 +131,7 @@ pub async fn issue_token(
     Ok(auth::sign(
         &config.jwt_secret,
         now,
-        good_for,
-        (person.id, name),
+        now + good_for,
+        (person.id, name, None),
     )?)
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use store::approvals::{self, Approval, ApprovalStep};
 use store::evaluations::{self, EvaluationState};
-use store::{Connection, StoreError, outbox, payouts};
+use store::{Connection, StoreError, operators, outbox, payouts};
 
 use super::{Reason, audited};
 use crate::App;
@@ -78,7 +78,6 @@ pub(super) async fn approve(
     Path(evaluation): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    operator.require_act()?;
     let reason = Reason::read(&body)?;
     let unknown = || {
         ApiError::new(
@@ -117,7 +116,8 @@ pub(super) async fn approve(
             let detail = "you proposed this release; another operator must confirm it";
             return Err(ApiError::conflict("maker_cannot_check", detail));
         }
-        (EvaluationState::Held, _) => {
+        (EvaluationState::Held, [made, ..]) => {
+            require_independent(&mut tx, &operator, made).await?;
             approvals::add(
                 &mut tx,
                 now,
@@ -149,6 +149,33 @@ pub(super) async fn approve(
     Ok(Json(
         json!({ "evaluation": id.to_string(), "state": state, "released": released }),
     ))
+}
+
+/// Whether this person's confirmation counts: an approver's, and neither invited by the person who
+/// proposed nor the other way round, because who invites could have invited themselves.
+async fn require_independent(
+    conn: &mut Connection,
+    checker: &Operator,
+    made: &Approval,
+) -> Result<(), ApiError> {
+    if !checker.role.may_confirm() {
+        let detail = format!(
+            "the role {} may propose a release; an approver must confirm it",
+            checker.role.as_str()
+        );
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "approver_needed",
+            detail,
+        ));
+    }
+    let maker = operators::find(conn, made.operator_id).await?;
+    let was_invited_by_checker = maker.and_then(|maker| maker.invited_by) == Some(checker.id);
+    if was_invited_by_checker || checker.invited_by == Some(made.operator_id) {
+        let detail = "one of you invited the other; another approver must confirm it";
+        return Err(ApiError::conflict("not_independent", detail));
+    }
+    Ok(())
 }
 
 /// Releases the first payouts and rings for each; the rest are the damage worker's.

@@ -24,7 +24,6 @@ pub(super) async fn retry(
     Path(payout): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    operator.require_act()?;
     let reason = Reason::read(&body)?;
     if reason.is_empty() {
         let rule = "say in `reason` what has been mended since it was refused";

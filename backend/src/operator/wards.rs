@@ -35,7 +35,6 @@ pub(super) async fn refine(
     Path(code): Path<String>,
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
-    operator.require_act()?;
     let point: Point = serde_json::from_slice(&body)
         .map_err(|_| ApiError::malformed("send {\"lat\": -1.28, \"lon\": 36.82}, in degrees"))?;
     let cell = cell_of(&point)?;

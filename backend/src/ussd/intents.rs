@@ -301,7 +301,8 @@ async fn buy(
     Ok(Ok(Some(policy.id.uuid())))
 }
 
-fn planned(
+/// A policy of a plot at a quoted price, as it is when it is bought.
+pub(crate) fn planned(
     app: &App,
     now: DateTime<Utc>,
     plot: &plots::Plot,
@@ -350,7 +351,7 @@ async fn resume(
 }
 
 /// One open asking a policy: writes the next receipt unless one is open, and rings for it.
-async fn ask_for_premium(
+pub(crate) async fn ask_for_premium(
     app: &App,
     now: DateTime<Utc>,
     policy: &Policy,

@@ -12,6 +12,9 @@ mod needs;
 mod pins;
 mod session;
 
+// a purchase that a partner makes asks for its premium exactly as one by phone does
+pub(crate) use intents::{ask_for_premium, planned};
+
 use crate::config::Config;
 use crate::routes::{Auth, Limit, Route};
 

@@ -79,6 +79,40 @@ async fn two_operators_release_and_one_cannot(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn only_an_approver_confirms_and_not_one_who_invited_or_was_invited(pool: PgPool) {
+    let house = House::new(pool, Held).await;
+    let administrator = house.token("asha", "administrator").await;
+    assert_eq!(approve(&house, &administrator).await.1["state"], "made");
+    for (name, role) in [("wanjiku", "operator"), ("baraka", "administrator")] {
+        let token = house.token(name, role).await;
+        let (status, refused) = approve(&house, &token).await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::FORBIDDEN, &json!("approver_needed")),
+            "{role}"
+        );
+    }
+    let approver = house.token("otieno", "approver").await;
+    for invitation in [
+        "update operators set invited_by = (select id from operators where name = 'asha')
+         where name = 'otieno'",
+        "update operators set invited_by = null where name = 'otieno';
+         update operators set invited_by = (select id from operators where name = 'otieno')
+         where name = 'asha'",
+    ] {
+        house.tamper(invitation).await;
+        let (status, refused) = approve(&house, &approver).await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::CONFLICT, &json!("not_independent"))
+        );
+    }
+    house.tamper("update operators set invited_by = null").await;
+    assert_eq!(approve(&house, &approver).await.1["state"], "approved");
+    assert_eq!(house.count("select count(*) from approvals").await, 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn the_database_itself_refuses_one_person_twice(pool: PgPool) {
     let house = House::new(pool, Held).await;
     house.token("wanjiku", "operator").await;
@@ -181,7 +215,7 @@ async fn what_is_not_held_needs_no_release(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_person_has_a_refused_payout_tried_again_under_a_new_id(pool: PgPool) {
     let house = House::new(pool, Approved).await;
-    let token = house.token("wanjiku", "operator").await;
+    let token = house.token("wanjiku", "approver").await;
     let path = format!("/api/v1/payouts/{}/retry", house.payouts[0]);
     let why = json!({ "reason": "float topped up" }).to_string();
     let early = house.send("POST", &path, Some(&token), why.clone()).await.1;

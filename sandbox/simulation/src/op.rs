@@ -85,7 +85,7 @@ pub enum Op {
 }
 
 /// The roles that consume, in a fixed order.
-pub const ROLES: [Role; 7] = [
+pub const ROLES: [Role; 8] = [
     Role::Weather,
     Role::Satellite,
     Role::Index,
@@ -93,6 +93,7 @@ pub const ROLES: [Role; 7] = [
     Role::Premium,
     Role::Payout,
     Role::Notify,
+    Role::Outbound,
 ];
 
 /// The role of a drawn number.

@@ -9,6 +9,7 @@ use axum::http::{Request, StatusCode};
 use backend::App;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::invariants::{Breach, ProviderBooks, check};
+use providers::webhook;
 use runtime::clock::Clock;
 use runtime::ids::Ids;
 use runtime::memory::InMemory;
@@ -52,6 +53,7 @@ pub struct System {
     pub(crate) app: App,
     pub(crate) router: Router,
     pub(crate) context: Context,
+    webhooks: webhook::Client,
     is_database_down: bool,
     redis_generation: u32,
     name: String,
@@ -105,6 +107,7 @@ impl System {
             router: backend::build(app.clone()),
             app,
             context,
+            webhooks: webhook::Client::build(webhook::Reach::Public)?,
             scratch,
             servers: servers.clone(),
             clock,
@@ -348,6 +351,10 @@ impl System {
             Role::Premium => self.drain(&workers::premium::build(&context)).await,
             Role::Payout => self.drain(&workers::payout::build(&context)).await,
             Role::Notify => self.drain(&workers::notify::build(&context)).await,
+            Role::Outbound => {
+                let outbound = workers::outbound::over(&context, self.webhooks.clone());
+                self.drain(&outbound).await
+            }
             Role::Index => self.index().await,
         }
     }

@@ -1,7 +1,7 @@
 //! The USSD gateway acting for a phone: keeps the session and the joined text, posts each hop in
 //! the gateway's form, cuts after 10 s, and tells the product when a session ended. What the
 //! product answers is judged as the network would: a bad answer ends the session.
-//! Called by the control API.
+//! Called by the control API and by the page.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const HOP_SECONDS_MAX: u64 = 10;
 /// Longest screen of Safaricom's handsets, characters.
 const SCREEN_CHARS_MAX: usize = 160;
 /// The code dialled unless the settings say otherwise.
-const SERVICE_CODE: &str = "*384*57#";
+pub(crate) const SERVICE_CODE: &str = "*384*57#";
 
 /// What the phone shows after a hop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,6 +64,17 @@ impl World {
             answer = Err("the network lost the answer".to_owned());
         }
         Ok(self.with(|state, now| finish_hop(state, now, phone, &hop.session_id, answer)))
+    }
+
+    /// The phone's owner ends the open session; false when none was open.
+    pub fn hang_up(&self, phone: &Msisdn) -> bool {
+        self.with(|state, now| {
+            let dropped = state.wallets.phone(phone.digits()).ussd.take();
+            dropped.is_some_and(|dropped| {
+                notify_ended(state, now, phone, &dropped, "Incomplete");
+                true
+            })
+        })
     }
 }
 

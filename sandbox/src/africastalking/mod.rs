@@ -1,7 +1,7 @@
 //! Africa's Talking's twin: the SMS gateway in its form-encoded shape, and the USSD gateway that
 //! acts for a phone. Texts land in the phone's inbox; reports come by the clock. Never answers an
 //! SMS request in a shape the real one does not use.
-//! Nested under `/at`; the dialler is used by the control API.
+//! Nested under `/at`; the dialler is used by the control API and by the page.
 
 mod dial;
 mod sms;
@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 
 use crate::World;
 
+pub(crate) use dial::SERVICE_CODE;
 pub use dial::Screen;
 
 /// What this twin keeps: texts taken so far, for message ids.

@@ -85,11 +85,21 @@ impl Net {
             "" => format!("{backend}/api/ussd"),
             token => format!("{backend}/api/ussd/{token}"),
         };
+        Self::between(&backend, &args.sandbox, ussd, (maker, checker))
+    }
+
+    /// The way between two roots, as these two operators.
+    pub(crate) fn between(
+        backend: &str,
+        sandbox: &str,
+        ussd: String,
+        (maker, checker): (String, String),
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             http: runtime::http::client()?,
             ussd,
-            backend,
-            sandbox: args.sandbox.trim_end_matches('/').to_owned(),
+            backend: backend.trim_end_matches('/').to_owned(),
+            sandbox: sandbox.trim_end_matches('/').to_owned(),
             maker,
             checker,
         })

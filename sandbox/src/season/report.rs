@@ -1,6 +1,7 @@
 //! The operators' report as the driver reads it: only what is compared or printed, everything that
-//! may be left out defaulted. Never computed here. Read by the close.
+//! may be left out defaulted. Never computed here. Read by the close and by the page.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// Everything the system says about itself.
@@ -44,6 +45,8 @@ pub(crate) struct Premiums {
 /// One product, cell and season.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Risk {
+    #[serde(default)]
+    pub(crate) cell: String,
     pub(crate) state: String,
     pub(crate) season: String,
     pub(crate) product: String,
@@ -66,6 +69,14 @@ pub(crate) struct RiskWard {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Evaluation {
     pub(crate) id: String,
+    /// `held` or `approved`.
+    #[serde(default)]
+    pub(crate) state: String,
+    /// What stands in texts about the evidence.
+    #[serde(default)]
+    pub(crate) short_code: String,
+    #[serde(default)]
+    pub(crate) evaluated_at: Option<DateTime<Utc>>,
     /// Such as `162.12 mm`.
     pub(crate) rain: String,
     /// Such as `63.32%`.
@@ -118,7 +129,19 @@ pub(crate) struct Ledger {
     pub(crate) trial_balance: Vec<Balance>,
     pub(crate) balanced: bool,
     #[serde(default)]
+    pub(crate) accounts: Vec<Account>,
+    #[serde(default)]
     pub(crate) pending_minor: i64,
+}
+
+/// One account.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Account {
+    #[serde(rename = "account")]
+    pub(crate) name: String,
+    pub(crate) currency: String,
+    /// Debits less credits, cents.
+    pub(crate) balance_minor: i64,
 }
 
 /// Debits against credits of one currency.

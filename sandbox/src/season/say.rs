@@ -8,17 +8,30 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Say {
     began: Instant,
+    is_silent: bool,
 }
 
 impl Say {
     pub(crate) fn start() -> Self {
         Self {
             began: Instant::now(),
+            is_silent: false,
+        }
+    }
+
+    /// Nobody reads along: the page shows what it needs itself.
+    pub(crate) fn silent() -> Self {
+        Self {
+            is_silent: true,
+            ..Self::start()
         }
     }
 
     /// A progress line of a stage.
     pub(crate) fn progress(self, stage: &str, text: &str) {
+        if self.is_silent {
+            return;
+        }
         let seconds = self.began.elapsed().as_secs();
         let tenths = self.began.elapsed().subsec_millis() / 100;
         line(&format!("{seconds:>4}.{tenths}s  {stage:<9} {text}"));

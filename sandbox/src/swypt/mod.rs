@@ -155,7 +155,7 @@ fn ring(
         StkBehaviour::Pay | StkBehaviour::Twice | StkBehaviour::Over => Some(think(6, 14)),
         StkBehaviour::Cancel | StkBehaviour::Short => Some(think(3, 6)),
         StkBehaviour::Late => Some(TimeDelta::seconds(i64::from(late_seconds))),
-        StkBehaviour::Never => None,
+        StkBehaviour::Never | StkBehaviour::Ask => None,
     };
     state.faults.count("prompts");
     let prompt = Prompt {
@@ -218,6 +218,40 @@ fn enter(
     state.swypt.by_id.insert(id.clone(), order);
     state.swypt.sequence.push(id.clone());
     id
+}
+
+/// A person at the phone answers its open prompt: pays (and is refused when the wallet is short) or
+/// cancels. Gives what the prompt shows then; an error says why nothing was done.
+pub(crate) fn answer_by_hand(
+    state: &mut State,
+    digits: &str,
+    order_id: &str,
+    is_paying: bool,
+    at: DateTime<Utc>,
+) -> Result<&'static str, &'static str> {
+    let owner = state.wallets.phone(digits);
+    let is_open = |prompt: &&mut Prompt| prompt.order_id == order_id && prompt.state == "open";
+    let Some(prompt) = owner.prompts.iter_mut().find(is_open) else {
+        return Err("no such prompt is open on this phone");
+    };
+    let minor = prompt.amount_minor;
+    let (outcome, shown) = if !is_paying {
+        (OrderState::Failed("Request cancelled by user"), "cancelled")
+    } else if state.wallets.collect(digits, minor, order_id, at).is_ok() {
+        (OrderState::Success, "paid")
+    } else {
+        (OrderState::Failed("Insufficient balance"), "short")
+    };
+    let receipt = (outcome == OrderState::Success).then(|| receipt(&state.salt, order_id));
+    if let Some(order) = state.swypt.by_id.get_mut(order_id) {
+        order.state = outcome;
+        order.receipt = receipt;
+    }
+    let prompts = &mut state.wallets.phone(digits).prompts;
+    if let Some(prompt) = prompts.iter_mut().find(|p| p.order_id == order_id) {
+        prompt.state = shown;
+    }
+    Ok(shown)
 }
 
 /// The owner of the prompted phone acts.

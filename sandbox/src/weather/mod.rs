@@ -5,7 +5,7 @@
 pub(crate) mod control;
 pub(crate) mod fault;
 pub mod replay;
-mod scenario;
+pub(crate) mod scenario;
 pub(crate) mod sky;
 pub(crate) mod station;
 pub(crate) mod wards;

@@ -53,6 +53,11 @@ pub(crate) fn all() -> &'static [Ward] {
     &TABLE
 }
 
+/// The product whose calendar and zones stand for all.
+pub(crate) fn product() -> Option<&'static Product> {
+    TERMS.as_ref()
+}
+
 /// A ward by code.
 pub(crate) fn find(code: &str) -> Option<&'static Ward> {
     all().iter().find(|ward| ward.code == code)

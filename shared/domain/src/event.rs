@@ -109,6 +109,8 @@ events! {
     SceneDue = "scene.due.v1" { risk_id: RiskId },
     /// A risk's index is due to be computed again.
     IndexDue = "index.due.v1" { risk_id: RiskId },
+    /// A risk's index was computed anew; rung only where a partner asked to be told.
+    IndexUpdated = "index.updated.v1" { risk_id: RiskId, index_run_id: IndexRunId },
     /// A risk's index will not change any more.
     IndexFinal = "index.final.v1" { risk_id: RiskId, index_run_id: IndexRunId },
     /// The window of a risk has passed.

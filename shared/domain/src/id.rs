@@ -113,8 +113,26 @@ id! {
     OperatorId = "opr",
     /// A stored provider callback.
     ProviderEventId = "pev",
+    /// An invitation to become an operator.
+    InvitationId = "inv",
+    /// A signed-in session of an operator.
+    SessionId = "ses",
     /// A message on the broker.
     MessageId = "msg",
+    /// Where a partner's webhooks go.
+    EndpointId = "whk",
+    /// One webhook on its way to one endpoint.
+    DeliveryId = "dlv",
+    /// Something a partner is told; the same at every endpoint.
+    EventId = "evt",
+    /// An organisation: a partner and its own farmers.
+    OrganisationId = "org",
+    /// A partner's key to the API.
+    ApiKeyId = "key",
+    /// A partner's field person.
+    AgentId = "agt",
+    /// A partner's group of farmers.
+    GroupId = "grp",
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
     allow(clippy::arithmetic_side_effects, reason = "tests may overflow loudly")
 )]
 
+pub mod address;
 pub mod cell;
 pub mod damage;
 pub mod event;
@@ -31,3 +32,4 @@ pub mod season;
 pub mod settle;
 pub mod sms;
 pub mod ussd;
+pub mod webhook;

@@ -2,7 +2,8 @@
 //! and what a failure proves about money and messages.
 //!
 //! Architecture invariant: no SQL, no clock of ours, no retry of anything that is not idempotent;
-//! every client is built from a `reqwest::Client` and a config handed in by value.
+//! every client is built from a `reqwest::Client` and a config handed in by value, but [`webhook`]'s,
+//! whose addresses come from partners and whose guard is part of its HTTP client.
 //! Called by backend (callback parsers), workers and data-processor (clients).
 
 pub mod africastalking;
@@ -14,6 +15,7 @@ pub mod scalar;
 pub mod secret;
 pub mod swypt;
 pub mod weatherxm;
+pub mod webhook;
 mod wire;
 
 pub use error::ProviderError;

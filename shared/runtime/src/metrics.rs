@@ -79,6 +79,9 @@ metrics! {
     ledger_imbalance_minor: IntGaugeVec = int_gauges("ledger_imbalance_minor", "debits less credits; anything but zero pages", &["currency"]);
     invariant_violations: IntCounterVec = counters("invariant_violations_total", "invariants found broken by the audit sweep", &["id"]);
     sms: IntCounterVec = counters("sms_total", "text messages by kind and outcome", &["kind", "outcome"]);
+    deliveries: IntCounterVec = counters("deliveries_total", "attempts to deliver a webhook to a partner by what came of them", &["outcome"]);
+    delivery_oldest_seconds: Gauge = gauge("delivery_oldest_seconds", "age of the oldest webhook not yet delivered nor given up");
+    endpoints_disabled: IntCounterVec = counters("endpoints_disabled_total", "partners' endpoints disabled by us", &["reason"]);
 
     // background work
     sweeps: IntCounterVec = counters("sweeps_total", "sweeps by outcome", &["sweep", "outcome"]);

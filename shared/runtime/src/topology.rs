@@ -24,19 +24,22 @@ pub enum Role {
     Payout,
     /// Sends texts.
     Notify,
+    /// Writes webhooks to partners; another loop sends them.
+    Outbound,
     /// Computes indices.
     Index,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Weather,
         Self::Satellite,
         Self::Damage,
         Self::Premium,
         Self::Payout,
         Self::Notify,
+        Self::Outbound,
         Self::Index,
     ];
 
@@ -50,6 +53,7 @@ impl Role {
             Self::Premium => "premium",
             Self::Payout => "payout",
             Self::Notify => "notify",
+            Self::Outbound => "outbound",
             Self::Index => "index",
         }
     }
@@ -77,6 +81,14 @@ impl Role {
                 "payout.paid.v1",
                 "payout.refused.v1",
                 "sms.due.v1",
+            ],
+            Self::Outbound => &[
+                "policy.activated.v1",
+                "policy.lapsed.v1",
+                "index.updated.v1",
+                "payout.approved.v1",
+                "payout.paid.v1",
+                "payout.refused.v1",
             ],
             Self::Index => &[
                 "stations.recorded.v1",

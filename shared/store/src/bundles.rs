@@ -1,9 +1,9 @@
 //! Evidence bundles: what goes into one, which wait for the network, which are pinned.
-//! Never changes a byte of one. Called by the damage worker and by sweeps.
+//! Never changes a byte of one. Called by the damage worker, sweeps and partners' routes.
 
 use chrono::{DateTime, Utc};
 use domain::evidence::{CellDay, StationEvidence};
-use domain::id::{EvaluationId, RiskId};
+use domain::id::{EvaluationId, OrganisationId, RiskId};
 use domain::measure::RainUm;
 use domain::season::Window;
 use sqlx::PgConnection;
@@ -93,6 +93,42 @@ pub async fn list_due(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(EvaluationId::from).collect())
+}
+
+/// A bundle and its content address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// Evaluation it is the evidence of.
+    pub evaluation_id: EvaluationId,
+    /// Content address.
+    pub cid: String,
+    /// The bytes.
+    pub bundle: Vec<u8>,
+}
+
+/// The bundle with this content address or short code, if its risk is an organisation's too.
+pub async fn find_of_organisation(
+    conn: &mut PgConnection,
+    organisation: OrganisationId,
+    address: &str,
+) -> Result<Option<Addressed>, StoreError> {
+    let row = sqlx::query!(
+        "-- bundles.find_of_organisation
+        select e.id, e.cid, e.bundle from evaluations e
+        where (e.cid = $2 or e.short_code = upper($2))
+          and exists (select 1 from policies p
+                      where p.risk_id = e.risk_id and p.organisation_id = $1)
+        order by e.id limit 1",
+        organisation.uuid(),
+        address,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Addressed {
+        evaluation_id: row.id.into(),
+        cid: row.cid,
+        bundle: row.bundle,
+    }))
 }
 
 /// What was observed of a risk, as its evidence states it.

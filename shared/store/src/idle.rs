@@ -49,6 +49,8 @@ pub async fn look(
                 (select min(next_check_at) from payout_legs
                  where next_check_at > $1 and needs_person is null),
                 (select min(next_check_at) from sms where next_check_at > $1),
+                (select min(next_attempt_at) from deliveries
+                 where state = 'pending' and next_attempt_at > $1),
                 (select min(next_check_at) from provider_events
                  where processed_at is null and next_check_at > $1),
                 (select min(available_at) from outbox
@@ -99,6 +101,16 @@ async fn count_due(
             select 'legs', count(*) from payout_legs where next_check_at <= $1
             union all
             select 'sms', count(*) from sms where next_check_at <= $1
+            union all
+            -- one that waits for an earlier one of its subject is not due
+            select 'deliveries', count(*) from deliveries d
+            where state = 'pending' and next_attempt_at <= $1
+              and not exists (
+                  select 1 from deliveries earlier
+                  where earlier.endpoint_id = d.endpoint_id
+                    and earlier.subject_id = d.subject_id and earlier.state = 'pending'
+                    and (earlier.occurred_at, earlier.sequence) < (d.occurred_at, d.sequence)
+              )
             union all
             select 'evaluations', count(*) from evaluations where next_check_at <= $1
             union all

@@ -3,7 +3,11 @@
 //!
 //! Architecture invariant: no other crate speaks SQL, and this one speaks nothing else.
 
+pub mod agents;
+pub mod announcements;
+pub mod api_keys;
 pub mod approvals;
+pub mod attempts;
 pub mod audit;
 pub mod bells;
 pub mod bundles;
@@ -11,22 +15,34 @@ pub mod capacity;
 pub mod collections;
 pub mod consumed;
 pub mod cover;
+pub mod credentials;
 mod decode;
+pub mod deliveries;
+pub mod endpoints;
+pub mod enrolments;
 pub mod error;
 pub mod evaluations;
+pub mod exports;
 pub mod facts;
 pub mod farmers;
 #[cfg(feature = "testing")]
 pub mod fixtures;
+pub mod groups;
+pub mod idempotency;
 pub mod idle;
 pub mod index_runs;
+pub mod invitations;
 pub mod ledger;
 pub mod legs;
 mod needs_person;
 pub mod notices;
 pub mod observations;
 pub mod operators;
+pub mod organisations;
 pub mod outbox;
+pub mod page;
+pub mod partner_views;
+pub mod payments;
 pub mod payouts;
 pub mod pii;
 pub mod plots;
@@ -40,9 +56,11 @@ pub mod report;
 pub mod risks;
 pub mod scenes;
 pub mod seasons;
+pub mod sessions;
 pub mod sms;
 pub mod stations;
 pub mod sweeps;
+pub mod tenancy;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod ussd;

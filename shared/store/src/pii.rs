@@ -87,6 +87,13 @@ impl Pii {
         self.keyed(b"national-id", national_id.as_bytes())
     }
 
+    /// Keyed hash of a request, which may hold personal data: nobody without the key can try
+    /// guesses against it.
+    #[must_use]
+    pub fn fingerprint(&self, request: &[u8]) -> Vec<u8> {
+        self.keyed(b"request", request)
+    }
+
     fn keyed(&self, kind: &[u8], value: &[u8]) -> Vec<u8> {
         let mut mac = self.index.clone();
         mac.update(kind);

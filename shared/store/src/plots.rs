@@ -1,13 +1,14 @@
 //! Plots: where a farmer grows, as cells. A plot's risk cell is the parent of its own cell.
-//! Never holds coordinates. Called by the USSD shell and by purchases.
+//! Never holds coordinates. Called by the USSD shell, by partners and by purchases.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::cell::PlotCell;
 use domain::i18n::Crop;
-use domain::id::{FarmerId, PlotId};
+use domain::id::{FarmerId, OrganisationId, PlotId};
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
+use crate::page::Slice;
 
 /// A plot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,4 +145,143 @@ pub async fn count_locked(conn: &mut PgConnection, farmer_id: FarmerId) -> Resul
     .fetch_one(conn)
     .await?;
     Ok(count)
+}
+
+/// How a plot was placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocatedBy {
+    /// By its ward alone.
+    Ward,
+    /// By a point.
+    Point,
+    /// By its outline.
+    Polygon,
+}
+
+impl LocatedBy {
+    /// As stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ward => "ward",
+            Self::Point => "point",
+            Self::Polygon => "polygon",
+        }
+    }
+}
+
+/// A plot as a partner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartnerPlot {
+    /// The plot.
+    pub plot: Plot,
+    /// How it was placed.
+    pub located_by: String,
+    /// When it was or will be sown.
+    pub sown_on: Option<NaiveDate>,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+struct PartnerRow {
+    id: uuid::Uuid,
+    farmer_id: uuid::Uuid,
+    ward_code: String,
+    plot_cell: String,
+    acres_e2: i32,
+    crop: String,
+    located_by: String,
+    sown_on: Option<NaiveDate>,
+    created_at: DateTime<Utc>,
+}
+
+impl PartnerRow {
+    fn decode(self) -> Result<PartnerPlot, StoreError> {
+        let (id, farmer_id) = (self.id.into(), self.farmer_id.into());
+        Ok(PartnerPlot {
+            plot: Plot::decode(
+                id,
+                farmer_id,
+                self.ward_code,
+                &self.plot_cell,
+                self.acres_e2,
+                &self.crop,
+            )?,
+            located_by: self.located_by,
+            sown_on: self.sown_on,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// Adds a plot that a partner has placed. It becomes its farmer's organisation's.
+pub async fn insert_located(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    plot: &NewPlot<'_>,
+    located_by: LocatedBy,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- plots.insert_located
+        insert into plots
+            (id, farmer_id, ward_code, plot_cell, risk_cell, acres_e2, crop, sown_on, located_by, created_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        plot.id.uuid(),
+        plot.farmer_id.uuid(),
+        plot.ward_code,
+        plot.cell.to_string(),
+        plot.cell.risk_cell().to_string(),
+        i32::try_from(plot.acres_e2).unwrap_or(i32::MAX),
+        plot.crop.code(),
+        plot.sown_on,
+        located_by.as_str(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A plot of an organisation's farmer.
+pub async fn find_of_organisation(
+    conn: &mut PgConnection,
+    organisation: OrganisationId,
+    id: PlotId,
+) -> Result<Option<PartnerPlot>, StoreError> {
+    let row = sqlx::query_as!(
+        PartnerRow,
+        "-- plots.find_of_organisation
+        select id, farmer_id, ward_code, plot_cell, acres_e2, crop, located_by, sown_on, created_at
+        from plots where organisation_id = $1 and id = $2",
+        organisation.uuid(),
+        id.uuid(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(PartnerRow::decode).transpose()
+}
+
+/// Plots of an organisation's farmers, or of one of them.
+pub async fn list_of_organisation(
+    conn: &mut PgConnection,
+    organisation: OrganisationId,
+    farmer_id: Option<FarmerId>,
+    slice: Slice,
+) -> Result<Vec<PartnerPlot>, StoreError> {
+    let rows = sqlx::query_as!(
+        PartnerRow,
+        "-- plots.list_of_organisation
+        select id, farmer_id, ward_code, plot_cell, acres_e2, crop, located_by, sown_on, created_at
+        from plots
+        where organisation_id = $1 and ($2::uuid is null or farmer_id = $2)
+          and ($3::uuid is null or id > $3)
+        order by id limit $4",
+        organisation.uuid(),
+        farmer_id.map(FarmerId::uuid),
+        slice.after,
+        slice.rows(),
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(PartnerRow::decode).collect()
 }

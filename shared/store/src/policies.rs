@@ -1,10 +1,12 @@
 //! Policies: one plot, one product version, one season. Every change of state is guarded by the
 //! state it leaves; activation and settlement happen only in the transactions that book them.
-//! Called by USSD purchases, the premium side, damage and notify.
+//! Called by purchases, the premium side, damage and notify.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::cell::{AccumulationCell, RiskCell};
-use domain::id::{FarmerId, PlotId, PolicyId, ProductVersionId, QuoteId, ReceiptId, RiskId};
+use domain::id::{
+    AgentId, FarmerId, PlotId, PolicyId, ProductVersionId, QuoteId, ReceiptId, RiskId,
+};
 use domain::money::{Currency, Money};
 use domain::policy::PolicyState;
 use domain::season::Window;
@@ -264,6 +266,55 @@ pub async fn lapse(
         where id = $1 and state = 'awaiting_premium'",
         id.uuid(),
         now,
+    )
+    .execute(conn)
+    .await?;
+    one_row(done.rows_affected(), "policy", id)
+}
+
+/// AwaitingPremium → Cancelled.
+pub async fn cancel(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    id: PolicyId,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "-- policies.cancel
+        update policies set state = 'cancelled', ended_at = $2
+        where id = $1 and state = 'awaiting_premium'",
+        id.uuid(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    one_row(done.rows_affected(), "policy", id)
+}
+
+/// A farmer's consent to a purchase that is made for her.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// Version of the text she agreed to.
+    pub version: String,
+    /// When she agreed.
+    pub obtained_at: DateTime<Utc>,
+    /// Which of the organisation's agents asked her, if one did.
+    pub agent: Option<AgentId>,
+}
+
+/// States her consent to a purchase that was just made for her; never changed afterwards.
+pub async fn record_consent(
+    conn: &mut PgConnection,
+    id: PolicyId,
+    consent: &Consent,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "-- policies.record_consent
+        update policies set consent_version = $2, consented_at = $3, consent_agent_id = $4
+        where id = $1 and state = 'awaiting_premium' and consented_at is null",
+        id.uuid(),
+        consent.version,
+        consent.obtained_at,
+        consent.agent.map(AgentId::uuid),
     )
     .execute(conn)
     .await?;

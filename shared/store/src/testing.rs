@@ -1,10 +1,13 @@
 //! Databases for whole-system tests that need more than one per test: made empty, migrated, and
 //! dropped again. Must never touch a database it did not make. Compiled for tests only.
 
+use domain::id::OrganisationId;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::error::StoreError;
-use crate::pool::{Pool, connect, migrate};
+use crate::pool::{MIGRATOR, Pool, connect, migrate};
+use crate::tenancy;
 
 /// A database of its own; [`Scratch::discard`] drops it.
 #[derive(Debug)]
@@ -63,6 +66,14 @@ impl Scratch {
     }
 }
 
+/// Applies the migrations before this one, for a test of what it does with rows that exist.
+pub async fn migrate_before(pool: &Pool, version: i64) -> Result<(), MigrateError> {
+    let before = MIGRATOR.iter().filter(|each| each.version < version);
+    Migrator::with_migrations(before.cloned().collect())
+        .run(pool)
+        .await
+}
+
 /// The number a test asks for: the first column of the first row, a `bigint`.
 pub async fn number(pool: &Pool, sql: &'static str) -> Result<i64, StoreError> {
     let row = sqlx::raw_sql(sql).fetch_one(pool).await?;
@@ -73,6 +84,25 @@ pub async fn number(pool: &Pool, sql: &'static str) -> Result<i64, StoreError> {
 pub async fn text(pool: &Pool, sql: &'static str) -> Result<String, StoreError> {
     let row = sqlx::raw_sql(sql).fetch_one(pool).await?;
     Ok(row.try_get(0)?)
+}
+
+/// The number a test asks for behind the wall of a partner, without any filter of ours.
+pub async fn number_behind(
+    pool: &Pool,
+    organisation: OrganisationId,
+    sql: impl Into<String>,
+) -> Result<i64, StoreError> {
+    let mut tx = tenancy::begin(pool, organisation).await?;
+    let row = sqlx::raw_sql(AssertSqlSafe(sql.into()))
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(row.try_get(0)?)
+}
+
+/// The texts a test asks for: the first column of every row.
+pub async fn texts(pool: &Pool, sql: &'static str) -> Result<Vec<String>, StoreError> {
+    let rows = sqlx::raw_sql(sql).fetch_all(pool).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Statements by which a test damages or prepares what no store function would.

@@ -53,6 +53,21 @@ pub async fn find(conn: &mut PgConnection, code: &str) -> Result<Option<Ward>, S
         .transpose()
 }
 
+/// Which of these codes are wards'.
+pub async fn list_known(
+    conn: &mut PgConnection,
+    codes: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let known = sqlx::query_scalar!(
+        "-- wards.list_known
+        select code from wards where code = any($1)",
+        codes,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(known)
+}
+
 /// Inserts wards whose code is not known yet; a refined point stays. Returns how many were new.
 pub async fn insert_missing(
     conn: &mut PgConnection,

@@ -1,6 +1,6 @@
 //! Installing the servers from the system's packages when they are absent, without starting any of
 //! them; where that is impossible, saying exactly what to install. Never upgrades what is there and
-//! never leaves a policy file it made. Called before private servers are started.
+//! never leaves a policy file it made. Called before private servers are started, and for the browser.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -147,7 +147,8 @@ impl Drop for Quiet {
     }
 }
 
-fn install(context: &Context, packages: &[&str]) -> anyhow::Result<()> {
+/// Installs packages of the system as root, or says what to type.
+pub(crate) fn install(context: &Context, packages: &[&str]) -> anyhow::Result<()> {
     let list = packages.join(" ");
     if which("apt-get").is_none() {
         bail!("this system has no apt-get; {}", by_hand(packages));

@@ -1,10 +1,10 @@
 //! Real PostgreSQL, Redis and RabbitMQ for whoever asks: given by the environment, kept by this
 //! checkout, or private ones started for one command. Never stops a server it did not start.
-//! Called by test, check, sqlx, demo and up.
+//! Called by test, check, sqlx, demo, up and bench.
 
 pub(crate) mod database;
 mod given;
-mod install;
+pub(crate) mod install;
 mod postgres;
 mod private;
 mod rabbitmq;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
+use crate::context::{Context, Given};
 use crate::ports::random_hex;
 use crate::process::Lifetime;
 use crate::record::{Made, Record, reap, turn};
@@ -118,6 +118,17 @@ impl Servers {
         reap(&context.state_dir(), context.progress);
         drop(turn);
         Self::start(context, Wanted::ALL, Lifetime::WithUs)
+    }
+
+    /// Servers of our own whatever is given or kept, and only the wanted ones: the bench decides
+    /// which cores they run on.
+    pub(crate) fn own_only(context: &Context, wanted: Wanted) -> anyhow::Result<Self> {
+        let turn = turn(context)?;
+        reap(&context.state_dir(), context.progress);
+        drop(turn);
+        let mut context = context.clone();
+        context.given = Given::default();
+        Self::start(&context, wanted, Lifetime::WithUs)
     }
 
     /// Servers that stay after this command; a second start finds them and does nothing.

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Folders nothing in which is ours to judge; `bench/` holds peers the product never uses.
-const SKIPPED: [&str; 5] = [".git", "target", "bench", "node_modules", ".sqlx"];
+/// Folders nothing in which is ours to judge.
+const SKIPPED: [&str; 4] = [".git", "target", "node_modules", ".sqlx"];
+/// The same, at the root only: floors and peers the product never uses. The bench's part of xtask is
+/// looked at like everything else.
+const SKIPPED_AT_ROOT: &str = "bench";
 
 /// Every file, sorted.
 pub(crate) fn all(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    walk(root, &mut found)?;
+    walk(root, root, &mut found)?;
     found.sort();
     Ok(found)
 }
@@ -24,19 +27,39 @@ pub(crate) fn rust_files(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn walk(root: &Path, dir: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let entries = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     for entry in entries {
         let entry = entry?;
         let kind = entry.file_type()?;
-        if kind.is_symlink() || SKIPPED.iter().any(|name| entry.file_name() == *name) {
+        let name = entry.file_name();
+        let is_skipped = SKIPPED.iter().any(|skipped| name == *skipped)
+            || (dir == root && name == SKIPPED_AT_ROOT);
+        if kind.is_symlink() || is_skipped {
             continue;
         }
         if kind.is_dir() {
-            walk(&entry.path(), found)?;
+            walk(root, &entry.path(), found)?;
         } else {
             found.push(entry.path());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bench_folder_is_skipped_at_the_root_only() {
+        let root =
+            std::env::temp_dir().join(format!("xtask-files-{}", crate::ports::random_hex(4)));
+        for dir in ["bench/src", "xtask/src/bench", "target"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+            fs::write(root.join(dir).join("a.rs"), "").unwrap();
+        }
+        assert_eq!(all(&root).unwrap(), [root.join("xtask/src/bench/a.rs")]);
+        fs::remove_dir_all(root).unwrap();
+    }
 }

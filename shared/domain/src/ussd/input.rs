@@ -14,7 +14,7 @@ const ID_DIGITS: std::ops::RangeInclusive<usize> = 6..=8;
 const ACRES_E2: std::ops::RangeInclusive<u32> = 10..=10_000;
 
 /// A name: letters, spaces and `' - .`, single-spaced; at least two letters.
-pub(super) fn name(input: &str) -> Option<String> {
+pub fn name(input: &str) -> Option<String> {
     let mut out = String::new();
     for c in gsm7::clean(input).chars() {
         let kept = c.is_alphabetic() || matches!(c, '\'' | '-' | '.');
@@ -30,7 +30,7 @@ pub(super) fn name(input: &str) -> Option<String> {
 }
 
 /// A national identity number: 6 to 8 digits, blanks ignored.
-pub(super) fn national_id(input: &str) -> Option<String> {
+pub fn national_id(input: &str) -> Option<String> {
     let digits: String = input.chars().filter(|c| *c != ' ').collect();
     let plain = digits.bytes().all(|b| b.is_ascii_digit());
     (plain && ID_DIGITS.contains(&digits.len())).then_some(digits)
@@ -50,7 +50,7 @@ pub(super) fn choice(input: &str, count: usize) -> Option<usize> {
 }
 
 /// Acres with up to two decimals, point or comma, as hundredths of an acre.
-pub(super) fn acres(input: &str) -> Option<u32> {
+pub fn acres(input: &str) -> Option<u32> {
     let plain = input.replace(',', ".");
     let (whole, decimals) = plain.split_once('.').unwrap_or((&plain, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());

@@ -17,6 +17,7 @@ mod step;
 mod text;
 mod view;
 
+pub use input::{acres as read_acres, name as read_name, national_id as read_national_id};
 pub use places::{Places, WARD_CODE_MAX, Ward, WardCode, WardCodeError};
 pub use reply::{Kind, Notice, Reply, bought, notice, refused};
 pub use screen::SCREEN_MAX;

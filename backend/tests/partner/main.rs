@@ -1,0 +1,16 @@
+//! The partner API: the wall between tenants, keys, changes that happen once, farmers alone and in
+//! files, plots, exports. One binary, so that it links once.
+
+mod admin;
+mod bulk;
+mod endpoints;
+mod exports;
+mod farmers;
+mod house;
+mod keys;
+mod once;
+mod payouts;
+mod plots;
+mod policies;
+mod seed;
+mod walls;

@@ -1,0 +1,37 @@
+//! Everything `cargo xtask bench` runs beside the product: farmers to dial with, the floors the
+//! backend is compared with, the load generator and the flame graph. Never part of the product.
+//! Called by xtask, one subcommand a process; each prints one JSON line or writes one file.
+
+mod callbacks;
+mod flame;
+mod floor;
+mod http;
+mod load;
+mod seed;
+mod traffic;
+mod walk;
+
+use clap::Parser;
+
+/// The parts of the performance table that are not the product.
+#[derive(Parser)]
+#[command(name = "bench")]
+enum Command {
+    /// Fill the database with registered farmers, one plot each, without PINs
+    Seed(seed::Options),
+    /// Serve the least that could answer the same requests
+    Floor(floor::Options),
+    /// Send one kind of traffic for a while and print what came of it
+    Load(load::Options),
+    /// Draw `perf script`'s output as a flame graph
+    Flame(flame::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Seed(options) => seed::run(&options),
+        Command::Floor(options) => floor::run(options),
+        Command::Load(options) => load::run(options),
+        Command::Flame(options) => flame::run(&options),
+    }
+}

@@ -1,0 +1,311 @@
+//! `cargo xtask bench`: the backend against floors and a peer in one run on one machine, as ratios,
+//! in one table. Never judges an absolute time: those change with the machine and the hour.
+//! Called by main.
+//!
+//! Fairness: each contestant has the first core to itself, one core each; the generator, PostgreSQL
+//! and Redis share the others. Rounds are interleaved (every contestant once a round, in turning
+//! order), a ratio is taken inside a round, and the table shows the median over the rounds.
+
+mod contestant;
+mod machine;
+mod measure;
+mod profile;
+mod rows;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+use crate::cargo::{cargo, metadata, text};
+use crate::clock::{clock_start, write_clock};
+use crate::context::Context;
+use crate::environment::{Facts, shared};
+use crate::ports::Ports;
+use crate::process::{Lifetime, which};
+use crate::progress::print_line;
+use crate::servers::{Servers, Urls, Wanted};
+use crate::stack::{Plan, PortPlan, run_once};
+use machine::Pinning;
+
+/// Farmers who can dial, each once in a window.
+const FARMERS: u32 = 100_000;
+/// Connections of the generator, each with one request under way.
+const CONNECTIONS: u32 = 64;
+
+/// What a person may ask of the bench.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Fewer and shorter rounds, nothing written to docs/
+    #[arg(long)]
+    quick: bool,
+    /// Only these rows: ussd, memory, partner, callbacks; nothing written to docs/
+    #[arg(long, value_delimiter = ',', value_name = "ROWS")]
+    rows: Vec<rows::Row>,
+    /// Leave the flame graph out
+    #[arg(long)]
+    no_profile: bool,
+    /// Use the release binaries in this folder instead of building them
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+}
+
+impl Options {
+    fn wants(&self, row: rows::Row) -> bool {
+        self.rows.is_empty() || self.rows.contains(&row)
+    }
+
+    fn is_full(&self) -> bool {
+        !self.quick && self.rows.is_empty()
+    }
+
+    /// Rounds, seconds of warm-up and seconds counted of one window.
+    fn effort(&self) -> Effort {
+        if self.quick {
+            Effort {
+                rounds: 3,
+                warm_seconds: 1,
+                seconds: 3,
+            }
+        } else {
+            Effort {
+                rounds: 7,
+                warm_seconds: 1,
+                seconds: 6,
+            }
+        }
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    rounds: usize,
+    warm_seconds: u32,
+    seconds: u32,
+}
+
+/// Everything the rows need.
+struct Ground {
+    context: Context,
+    effort: Effort,
+    pinning: Pinning,
+    /// Release binaries.
+    bin_dir: PathBuf,
+    /// Where the peer was installed; none without Node.
+    peer_dir: Option<PathBuf>,
+    /// `target/bench`.
+    home: PathBuf,
+    urls: Urls,
+    /// The backend's variables.
+    env: Vec<(String, String)>,
+}
+
+impl Ground {
+    fn say(&self, part: &str, text: impl std::fmt::Display) {
+        self.context.say(part, text);
+    }
+}
+
+/// Builds, seeds, measures, prints and, for a whole run, writes docs/benchmarks.md.
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
+    let home = context.root.join("target/bench");
+    fs::create_dir_all(&home)?;
+    let logs = home.join("logs");
+    if logs.exists() {
+        fs::remove_dir_all(&logs)?;
+    }
+    fs::create_dir_all(&logs)?;
+    let bin_dir = match &options.bin_dir {
+        Some(dir) => {
+            context.say("build", format!("left out; using {}", dir.display()));
+            dir.canonicalize()?
+        }
+        None => build(context)?,
+    };
+    let peer_dir = install_peer(context, &home)?;
+    // servers and the generator inherit it; contestants are put on their own core one by one
+    let pinning = Pinning::apply(context)?;
+    let wanted = Wanted {
+        postgres: true,
+        redis: true,
+        rabbitmq: false,
+    };
+    let mut servers = Servers::own_only(context, wanted)?;
+    let database = servers.fresh_database("bench")?;
+    let urls = Urls {
+        database,
+        redis: servers.urls.redis.clone(),
+        // nothing of what is measured rings a bell; the address only has to be one
+        rabbitmq: "amqp://127.0.0.1:1/%2f".to_owned(),
+    };
+    let env = prepare(context, &home, &bin_dir, &urls)?;
+    let ground = Ground {
+        context: context.clone(),
+        effort: options.effort(),
+        pinning,
+        bin_dir,
+        peer_dir,
+        home,
+        urls,
+        env,
+    };
+    let facts = machine::facts(&ground);
+    for (name, fact) in &facts {
+        ground.say("machine", format!("{name}: {fact}"));
+    }
+    ground.say("ceilings", rows::ceilings(&ground));
+
+    let mut outcome = table::Outcome::default();
+    if options.wants(rows::Row::Ussd) {
+        rows::ussd(&ground, &mut outcome, !options.no_profile)?;
+    }
+    if options.wants(rows::Row::Memory) {
+        rows::memory(&ground, &mut outcome)?;
+    }
+    if options.wants(rows::Row::Partner) {
+        rows::partner(&ground, &mut outcome)?;
+    }
+    if options.wants(rows::Row::Callbacks) {
+        rows::callbacks(&ground, &mut outcome)?;
+    }
+    servers.check_alive()?;
+    drop(servers);
+
+    print_line(outcome.table());
+    let page = table::page(&ground, &facts, &outcome);
+    fs::write(ground.home.join("benchmarks.md"), &page)?;
+    if options.is_full() {
+        fs::write(context.root.join("docs/benchmarks.md"), &page)?;
+        profile::publish(&ground, &outcome)?;
+        context.say("bench", "docs/benchmarks.md written");
+    } else {
+        context.say(
+            "bench",
+            "a partial run: target/bench/benchmarks.md written, docs/ left as it is",
+        );
+    }
+    Ok(())
+}
+
+/// The backend as it is shipped, symbols kept: they are not loaded, and the flame graph needs them.
+fn build(context: &Context) -> anyhow::Result<PathBuf> {
+    context.say(
+        "build",
+        "backend and bench, release (the first time takes many minutes)",
+    );
+    let mut command = cargo(context);
+    command
+        .args(["build", "--release", "-p", "backend", "-p", "bench"])
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    context
+        .run_ok(&mut command)
+        .context("the release binaries do not build")?;
+    let metadata = metadata(&context.root)?;
+    Ok(PathBuf::from(text(&metadata, "target_directory")).join("release"))
+}
+
+/// The peer's packages, in `target/bench/node`; none where Node is missing, which the table says.
+fn install_peer(context: &Context, home: &Path) -> anyhow::Result<Option<PathBuf>> {
+    if which("node").is_none() || which("npm").is_none() {
+        context.say("peer", "not measured: node and npm are not installed");
+        return Ok(None);
+    }
+    let (from, dir) = (context.root.join("bench/peer"), home.join("node"));
+    fs::create_dir_all(&dir)?;
+    let lock = fs::read(from.join("package-lock.json"))?;
+    let is_fresh = fs::read(dir.join("installed.json")).is_ok_and(|known| known == lock);
+    for file in ["package.json", "package-lock.json", "server.js"] {
+        fs::copy(from.join(file), dir.join(file))
+            .with_context(|| format!("cannot copy bench/peer/{file}"))?;
+    }
+    if !is_fresh {
+        context.say("peer", "npm ci");
+        let mut command = crate::process::dies_with_us("npm");
+        command
+            .args([
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ])
+            .current_dir(&dir);
+        context.run_ok(&mut command)?;
+        fs::write(dir.join("installed.json"), lock)?;
+    }
+    Ok(Some(dir))
+}
+
+/// Tables, products, farmers; returns the backend's environment.
+fn prepare(
+    context: &Context,
+    home: &Path,
+    bin_dir: &Path,
+    urls: &Urls,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let clock = home.join("clock");
+    let start = clock_start(None)?;
+    write_clock(&clock, &start)?;
+    let ports = PortPlan::free()?;
+    let mut env = shared(&Facts {
+        urls,
+        broker_prefix: "bench.",
+        addresses: &ports.addresses,
+        clock: Some(&clock),
+        seed: 1,
+        evidence_dir: home,
+    });
+    // a million a second is no ceiling; the rest is as shipped, logs included
+    for (name, value) in &mut env {
+        if matches!(
+            name.as_str(),
+            "USSD_RATE_PER_SECOND"
+                | "USSD_RATE_BURST"
+                | "WEBHOOK_RATE_PER_SECOND"
+                | "WEBHOOK_RATE_BURST"
+                | "API_RATE_PER_SECOND"
+                | "API_RATE_BURST"
+        ) {
+            "1000000".clone_into(value);
+        }
+    }
+    let plan = Plan {
+        bin_dir: bin_dir.to_owned(),
+        log_dir: home.join("logs"),
+        env: env.clone(),
+        ports,
+        lifetime: Lifetime::WithUs,
+    };
+    context.say("migrate", "tables and products");
+    run_once(&plan, "backend", &["migrate"])?;
+    context.say(
+        "seed",
+        format!("{FARMERS} farmers with a plot each, by COPY"),
+    );
+    let count = FARMERS.to_string();
+    let seeded = run_once(
+        &plan,
+        "bench",
+        &["seed", "--farmers", &count, "--at", &start],
+    )?;
+    ensure!(
+        seeded.contains(&count),
+        "the seed wrote something else: {seeded}"
+    );
+    crate::servers::database::query(
+        &urls.database,
+        "create table bench_callbacks (id uuid primary key, key text not null unique,
+            body bytea not null, received_at timestamptz not null);
+         create table bench_farmers (id uuid primary key, phone text not null unique,
+            name text not null, national_id text not null unique, language text not null,
+            ward_code text not null references wards (code), created_at timestamptz not null)",
+    )?;
+    Ok(env)
+}
+
+/// A port for a contestant.
+fn port(ports: &mut Ports) -> anyhow::Result<u16> {
+    ports.free().context("a contestant has no port")
+}

@@ -1,0 +1,180 @@
+//! `cargo xtask browser`: the page driven by a visitor without hands, in a headless browser against
+//! a private system. Installs what it drives with where that is possible and says exactly what is
+//! missing where it is not; never touches a running `up`. Called by main.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::cargo::build_binaries;
+use crate::clock::{clock_start, write_clock};
+use crate::context::Context;
+use crate::environment::{Facts, shared};
+use crate::process::{Lifetime, dies_with_us, which};
+use crate::servers::{Servers, Urls, install};
+use crate::stack::{Plan, PortPlan, Stack};
+use crate::up::with_page;
+
+/// Names under which systems know the browser.
+const CHROMIUMS: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+];
+/// The folder of the script and of the versions it is written for.
+const SCRIPTS: &str = "tests/browser";
+/// Packages the script imports, which prove an installation.
+const PACKAGES: [&str; 2] = ["playwright-core", "axe-core"];
+
+/// What a person may ask of `browser`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Decides the sandbox's weather and ids
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Drives the page and fails if anything a visitor would mind happened.
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
+    let home = context.root.join("target/browser");
+    fs::create_dir_all(&home)?;
+    let lock = fs::File::create(home.join("lock"))?;
+    ensure!(
+        lock.try_lock().is_ok(),
+        "another `browser` of this checkout is running; wait for it"
+    );
+    let chromium = chromium(context)?;
+    packages(context, &home)?;
+    for part in ["logs", "evidence", "screens"] {
+        let dir = home.join(part);
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir_all(&dir)?;
+    }
+    Servers::check_given(context)?;
+    let bin_dir = build_binaries(context)?;
+    let mut servers = Servers::for_command(context, crate::servers::Wanted::ALL)?;
+    let database = servers.fresh_database("browser")?;
+    let clock = home.join("clock");
+    write_clock(&clock, &clock_start(None)?)?;
+    let ports = PortPlan::free()?;
+    let urls = Urls {
+        database: database.clone(),
+        ..servers.urls.clone()
+    };
+    let env = shared(&Facts {
+        urls: &urls,
+        broker_prefix: &format!("browser-{}.", crate::ports::random_hex(4)),
+        addresses: &ports.addresses,
+        clock: Some(&clock),
+        seed: options.seed,
+        evidence_dir: &home.join("evidence"),
+    });
+    let mut plan = Plan {
+        bin_dir,
+        log_dir: home.join("logs"),
+        env,
+        ports,
+        lifetime: Lifetime::WithUs,
+    };
+    let page = with_page(&mut plan)?;
+    let record = context
+        .state_dir()
+        .join(format!("browser-{}.json", crate::ports::random_hex(4)));
+    let mut stack = Stack::start(context, &plan, record)?;
+    let visited = visit(context, &home, &chromium, &page);
+    let stayed_up = stack.fail_on_exit();
+    drop(stack);
+    servers.drop_database(&database)?;
+    visited?;
+    stayed_up?;
+    let screens = home.join("screens");
+    context.say(
+        "browser",
+        format!("all well; screenshots in {}", screens.display()),
+    );
+    Ok(())
+}
+
+/// The script, to its end.
+fn visit(context: &Context, home: &Path, chromium: &Path, page: &str) -> anyhow::Result<()> {
+    context.say("browser", format!("visiting {page}"));
+    let mut command = dies_with_us("node");
+    command
+        .arg(context.root.join(SCRIPTS).join("visit.mjs"))
+        .current_dir(&context.root)
+        .env("PAGE_URL", page)
+        .env("BROWSER", chromium)
+        .env("MODULES", home)
+        .env("SCREENS", home.join("screens"))
+        .stdin(Stdio::null());
+    context.run_ok(&mut command).with_context(|| {
+        format!(
+            "the visit failed; logs are in {}",
+            home.join("logs").display()
+        )
+    })
+}
+
+/// The installed browser, or one from the system's packages.
+fn chromium(context: &Context) -> anyhow::Result<PathBuf> {
+    let find = || CHROMIUMS.iter().find_map(|name| which(name));
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    install::install(context, &["chromium"]).context(
+        "no Chromium is installed and it could not be; install the package `chromium` by hand",
+    )?;
+    find().context("the package `chromium` brought no program of that name")
+}
+
+/// The script's packages, at exactly the versions it names.
+fn packages(context: &Context, home: &Path) -> anyhow::Result<()> {
+    if which("node").is_none() || which("npm").is_none() {
+        bail!(
+            "node 20 or newer and npm are needed to drive the browser; install them and try again"
+        );
+    }
+    let wanted = context.root.join(SCRIPTS).join("package.json");
+    let text = fs::read_to_string(&wanted)?;
+    let is_there = PACKAGES
+        .iter()
+        .all(|name| home.join("node_modules").join(name).is_dir());
+    if is_there && fs::read_to_string(home.join("package.json")).is_ok_and(|held| held == text) {
+        return Ok(());
+    }
+    context.say(
+        "install",
+        format!("{} into {} by npm", PACKAGES.join(" and "), home.display()),
+    );
+    fs::write(home.join("package.json"), &text)?;
+    let mut command = dies_with_us("npm");
+    command
+        .args([
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--loglevel=error",
+        ])
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr());
+    let installed = context.run_ok(&mut command).with_context(|| {
+        format!(
+            "npm could not install the packages of {}; it needs a registry once, and \
+             target/browser keeps them",
+            wanted.display()
+        )
+    });
+    if installed.is_err() {
+        // half an installation must not pass for one the next time
+        let _ = fs::remove_file(home.join("package.json"));
+    }
+    installed
+}
