@@ -1,4 +1,24 @@
--- What was done, and by whom.
+-- Who may do what, and what was done.
+
+create table api_keys (
+    id            uuid primary key,
+    partner       text not null,
+    key_hash      bytea not null unique,
+    scopes        text[] not null,
+    created_at    timestamptz not null,
+    last_used_at  timestamptz,
+    ended_at      timestamptz
+);
+
+create table idempotency_keys (
+    partner       text not null,
+    key           text not null,
+    request_hash  bytea not null,
+    status        smallint,
+    response      bytea,
+    created_at    timestamptz not null,
+    primary key (partner, key)
+);
 
 create table audit_log (
     id           uuid primary key,

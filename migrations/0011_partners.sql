@@ -1,6 +1,10 @@
 -- Partners: organisations with their keys, agents and groups, and the wall between them.
 -- A row's organisation is the tenant that may see it; none means a direct farmer, by USSD.
 
+-- made before there were organisations, and never used
+drop table api_keys;
+drop table idempotency_keys;
+
 create table organisations (
     id          uuid primary key,
     name        text not null unique check (length(name) between 2 and 120),

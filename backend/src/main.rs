@@ -12,7 +12,7 @@ use backend::{Config, migrate, people, webhooks};
 use clap::{Parser, Subcommand};
 use domain::id::{ApiKeyId, OrganisationId};
 use runtime::clock::Clock;
-use runtime::config::{Faults, Need};
+use runtime::config::{Environment, Faults, Need, Secret};
 use runtime::ids::Ids;
 use runtime::lifecycle::Lifecycle;
 use runtime::metrics::Metrics;
@@ -39,7 +39,12 @@ enum Command {
     /// Serve until asked to stop.
     Serve,
     /// Bring the database up to date: migrations, products, wards. May be repeated.
-    Migrate,
+    Migrate {
+        /// The owner's address of the database, if DATABASE_URL is the processes' own, which owns
+        /// nothing.
+        #[arg(long, env = "MIGRATE_DATABASE_URL", hide_env_values = true)]
+        owner_url: Option<Secret>,
+    },
     /// Report every fault of the configuration and exit 1 if there is one.
     CheckConfig,
     /// Ask the running process whether it is alive: exit 0 if so, for container health checks.
@@ -151,7 +156,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         .block_on(async {
             match cli.command {
                 Command::Serve => serve(cli.config).await,
-                Command::Migrate => bring_up_to_date(cli.config).await,
+                Command::Migrate { owner_url } => bring_up_to_date(cli.config, owner_url).await,
                 Command::Operator { command } => operator(cli.config, command).await,
                 Command::Partner { command } => partner(cli.config, command).await,
                 Command::Audit {
@@ -175,6 +180,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let redis = Redis::open(redis_url, "microcrop:", lifecycle.clone(), metrics.clone())
         .context("REDIS_URL cannot be used")?;
     let pool = connect(&config).await?;
+    store::login::check(&pool, common.environment == Environment::Production).await?;
     let pii = Pii::from_hex(
         common.encryption_key.expose(),
         common.pii_index_key.expose(),
@@ -241,7 +247,10 @@ fn check_database(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bring_up_to_date(config: Config) -> anyhow::Result<()> {
+async fn bring_up_to_date(mut config: Config, owner_url: Option<Secret>) -> anyhow::Result<()> {
+    if let Some(url) = owner_url {
+        config.common.database_url = url;
+    }
     check_database(&config)?;
     let common = &config.common;
     telemetry::init(common.log_format, &common.log_filter)?;

@@ -6,7 +6,7 @@ use clap::Args;
 use runtime::amqp::Rabbit;
 use runtime::broker::Broker;
 use runtime::clock::Clock;
-use runtime::config::{Common, Faults, Need};
+use runtime::config::{Common, Environment, Faults, Need};
 use runtime::health::{self, Health};
 use runtime::ids::Ids;
 use runtime::lifecycle::Lifecycle;
@@ -60,6 +60,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let pool = store::connect(url, common.db_pool_min, common.db_pool_max)
         .await
         .context("DATABASE_URL cannot be used")?;
+    store::login::check(&pool, common.environment == Environment::Production).await?;
     let topology = Topology {
         prefix: common.broker_prefix.clone(),
         retry_delay_ms: common.rabbitmq_retry_delay_ms,

@@ -14,6 +14,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use runtime::amqp::Rabbit;
 use runtime::broker::Broker;
 use runtime::clock::Clock;
+use runtime::config::Environment;
 use runtime::health::{self, Health};
 use runtime::ids::Ids;
 use runtime::lifecycle::Lifecycle;
@@ -268,6 +269,7 @@ async fn connect(process: Process, settings: Settings) -> anyhow::Result<Context
     )
     .await
     .context("DATABASE_URL cannot be used")?;
+    store::login::check(&pool, common.environment == Environment::Production).await?;
     let topology = Topology {
         prefix: common.broker_prefix.clone(),
         retry_delay_ms: common.rabbitmq_retry_delay_ms,

@@ -19,7 +19,7 @@ use runtime::ids::Ids;
 use runtime::topology::Role;
 use store::{
     Connection, Pool, StoreError, Transaction, bells, bundles, capacity, deliveries, evaluations,
-    facts, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
+    facts, idempotency, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
 };
 use tokio::time::Instant;
 
@@ -32,6 +32,8 @@ const PARTITION_MONTHS: u32 = 3;
 /// How long what a USSD hop changed is remembered. A session can be resumed for 24 hours and a
 /// gateway repeats a hop for minutes; a week leaves room to look into complaints.
 const USSD_KEPT: TimeDelta = TimeDelta::days(7);
+/// How long a partner's change may be sent again and gets its first answer; docs/api.md says so.
+const IDEMPOTENCY_KEPT: TimeDelta = TimeDelta::days(7);
 /// Currency of every account there is today.
 const CURRENCY: &str = "KES";
 /// Observations are aged in hours.
@@ -46,7 +48,7 @@ pub struct Swept {
     pub lapsed: usize,
     /// Partitions made.
     pub partitions: usize,
-    /// USSD intents forgotten.
+    /// USSD intents, and answers to partners' changes, forgotten.
     pub purged: u64,
     /// Whether another process was looking: then nothing was done.
     pub was_busy: bool,
@@ -82,6 +84,7 @@ pub async fn step(pool: &Pool, clock: &Clock, ids: &Ids) -> Result<Swept, StoreE
         }
     }
     swept.purged = ussd::purge(&mut tx, now - USSD_KEPT, BATCH_MAX).await?;
+    swept.purged += idempotency::purge(&mut tx, now - IDEMPOTENCY_KEPT, BATCH_MAX).await?;
     let unpaid = policies::list_to_lapse(&mut tx, now, BATCH_MAX).await?;
     tx.commit().await?;
     for id in unpaid {

@@ -14,6 +14,7 @@ use runtime::memory::InMemory;
 use season::House;
 use sqlx::PgPool;
 use store::fixtures::Plan;
+use store::idempotency;
 use workers::damage::Decided;
 use workers::sweeps::{self, Swept};
 
@@ -147,7 +148,7 @@ async fn observations_age_while_a_window_runs(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn ussd_intents_are_forgotten_after_a_week_and_that_is_rest(pool: PgPool) {
+async fn intents_and_answers_to_partners_are_forgotten_after_a_week_and_that_is_rest(pool: PgPool) {
     let broker = Broker::InMemory(InMemory::new());
     let context = support::context(pool, broker);
     let (clock, ids, now) = (&context.clock, &context.ids, context.clock.now());
@@ -158,9 +159,18 @@ async fn ussd_intents_are_forgotten_after_a_week_and_that_is_rest(pool: PgPool) 
         let claimed = store::ussd::claim(&mut conn, now - age, &[7; 32], hop, "buy").await;
         assert_eq!(claimed.unwrap(), None);
     }
+    let organisation = "insert into organisations (id, name, kind, state, created_at) values
+        ('018f0000-0000-7000-8000-000000000001', 'Kilimo', 'cooperative', 'active', '2026-01-01')";
+    store::testing::change(&context.pool, organisation).await.unwrap();
+    let organisation = uuid::Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001).into();
+    for (key, age) in [("old", TimeDelta::days(8)), ("new", TimeDelta::days(6))] {
+        let hash = [7; 32];
+        let claimed = idempotency::claim(&mut conn, now - age, organisation, key, &hash).await;
+        assert_eq!(claimed.unwrap(), idempotency::Claim::Fresh);
+    }
     let swept = sweeps::step(&context.pool, clock, ids).await.unwrap();
     let forgot = Swept {
-        purged: 1,
+        purged: 2,
         ..Swept::default()
     };
     assert_eq!(swept, forgot);
@@ -170,4 +180,7 @@ async fn ussd_intents_are_forgotten_after_a_week_and_that_is_rest(pool: PgPool) 
         .unwrap();
     let hops: Vec<i16> = kept.iter().map(|intent| intent.hop).collect();
     assert_eq!(hops, [2]);
+    let left = "select count(*) from idempotency_keys where key = 'new'";
+    let left = store::testing::number(&context.pool, left).await;
+    assert_eq!(left.unwrap(), 1);
 }

@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         clock: Some(&clock),
         seed: options.seed,
         evidence_dir: &home.join("evidence"),
-    });
+    })?;
     let mut plan = Plan {
         bin_dir,
         log_dir: home.join("logs"),

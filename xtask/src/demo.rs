@@ -235,7 +235,7 @@ impl Season<'_> {
             clock: Some(&clock),
             seed: self.run.seed,
             evidence_dir: &self.home.join("evidence"),
-        });
+        })?;
         let plan = Plan {
             bin_dir: self.bin_dir.clone(),
             log_dir: self.log_dir.clone(),

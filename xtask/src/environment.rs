@@ -6,6 +6,10 @@ use std::path::Path;
 
 use crate::ports::random_hex;
 use crate::servers::Urls;
+use crate::servers::database::app_url;
+
+/// The database as its owner reaches it, which only `backend migrate` may.
+pub(crate) const OWNER_URL: &str = "MIGRATE_DATABASE_URL";
 
 /// Where the processes of one system listen.
 #[derive(Clone, Debug)]
@@ -33,7 +37,7 @@ pub(crate) struct Facts<'a> {
 }
 
 /// Every variable all processes share; per-role ones (PORT, METRICS_PORT) are added by the stack.
-pub(crate) fn shared(facts: &Facts<'_>) -> Vec<(String, String)> {
+pub(crate) fn shared(facts: &Facts<'_>) -> anyhow::Result<Vec<(String, String)>> {
     let backend = format!("http://127.0.0.1:{}", facts.addresses.backend);
     let sandbox = format!("http://127.0.0.1:{}", facts.addresses.sandbox);
     let time_mode = facts.clock.map_or_else(
@@ -42,8 +46,9 @@ pub(crate) fn shared(facts: &Facts<'_>) -> Vec<(String, String)> {
     );
     let token = || random_hex(16);
     let key = || random_hex(32);
-    [
-        ("DATABASE_URL", facts.urls.database.clone()),
+    let variables = [
+        ("DATABASE_URL", app_url(&facts.urls.database)?),
+        (OWNER_URL, facts.urls.database.clone()),
         ("REDIS_URL", facts.urls.redis.clone()),
         ("RABBITMQ_URL", facts.urls.rabbitmq.clone()),
         ("BROKER_PREFIX", facts.broker_prefix.to_owned()),
@@ -102,10 +107,11 @@ pub(crate) fn shared(facts: &Facts<'_>) -> Vec<(String, String)> {
         ("PINATA_UPLOAD_URL", format!("{sandbox}/pinata")),
         ("PINATA_JWT", token()),
         ("PINATA_GATEWAY", format!("{sandbox}/gateway")),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
+    ];
+    Ok(variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 /// The value of a variable in a list.

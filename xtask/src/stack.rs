@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 
 use crate::context::Context;
-use crate::environment::Addresses;
+use crate::environment::{Addresses, OWNER_URL};
 use crate::http;
 use crate::ports::Ports;
 use crate::process::{Launch, Lifetime, Process, StopBy};
@@ -176,6 +176,7 @@ impl Stack {
     fn start_role(&mut self, plan: &Plan, role: &Role) -> anyhow::Result<()> {
         let metrics_port = plan.ports.metrics.get(role.name).copied().unwrap_or(0);
         let mut env = plan.env.clone();
+        env.retain(|(name, _)| name != OWNER_URL);
         env.push(("METRICS_PORT".to_owned(), metrics_port.to_string()));
         let ready = match role.name {
             "backend" => {

@@ -80,7 +80,7 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
         clock: (!options.real_time).then_some(clock.as_path()),
         seed: 1,
         evidence_dir: &evidence_dir,
-    });
+    })?;
     let mut plan = Plan {
         bin_dir,
         log_dir: home(context).join("logs"),

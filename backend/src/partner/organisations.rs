@@ -1,4 +1,5 @@
-//! The partner itself, as it asks. Must never show another. Called over HTTP by partners.
+//! The partner itself, as it asks. Must never show another's name or state.
+//! Called over HTTP by partners.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,4 +1,5 @@
 //! Administrators add partners, give them keys, suspend them; other people do not.
+//! Asks as people of every role do, over the routes they use.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

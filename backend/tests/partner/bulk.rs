@@ -1,4 +1,5 @@
 //! Files of farmers: every good row once, every bad row named, ten thousand in seconds.
+//! Uploads whole files over HTTP and counts what is stored.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
 //! Exports: whole, in pages, of one partner, and never a formula.
+//! Reads the files as a spreadsheet would.
 
 use axum::http::StatusCode;
 use serde_json::json;

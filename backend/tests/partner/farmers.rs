@@ -1,4 +1,5 @@
 //! Farmers of a partner: enrolled with consent, found, listed, corrected, and never twice.
+//! Asks over HTTP only, as a partner's program would.
 
 use axum::body::Body;
 use axum::http::StatusCode;

@@ -29,6 +29,9 @@ const WARDS: &str = "insert into wards values
     ('0700', 'Kitui', 'Kitui', 'Kitui', '887a635567fffff', 'ward', '2026-01-01')";
 
 pub(crate) struct House {
+    /// Connected as the tables' owner, for what a test prepares and looks at.
+    pub(crate) owner: PgPool,
+    /// Connected as our processes are, by the login that owns nothing.
     pub(crate) app: App,
     pub(crate) time: Held,
     router: Router,
@@ -89,7 +92,8 @@ impl House {
         Self::with(pool, &flags).await
     }
 
-    pub(crate) async fn with(pool: PgPool, flags: &[&str]) -> Self {
+    pub(crate) async fn with(owner: PgPool, flags: &[&str]) -> Self {
+        let pool = store::testing::as_process(&owner);
         let clock = Clock::held("2026-02-02T09:00:00Z".parse().unwrap());
         let time = clock.held_handle().unwrap();
         let mut all = vec![
@@ -114,7 +118,12 @@ impl House {
             config,
         });
         let router = build(app.clone());
-        let house = Self { app, time, router };
+        let house = Self {
+            owner,
+            app,
+            time,
+            router,
+        };
         house.change(WARDS).await;
         house
     }
@@ -160,11 +169,11 @@ impl House {
     }
 
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        store::testing::number(&self.app.pool, sql).await.unwrap()
+        store::testing::number(&self.owner, sql).await.unwrap()
     }
 
     pub(crate) async fn change(&self, sql: impl Into<String>) {
-        store::testing::change(&self.app.pool, sql).await.unwrap();
+        store::testing::change(&self.owner, sql).await.unwrap();
     }
 }
 

@@ -1,4 +1,5 @@
 //! Keys: what each may do, how long, how it is replaced, and what is written of it.
+//! Every route of the table is asked with and without its scope.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};

@@ -1,4 +1,5 @@
 //! A change asked for twice happens once: replay, another body, a twin in flight, a refusal.
+//! Twins are made by holding the first one's transaction open, never by timing.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -94,10 +95,10 @@ async fn of_twins_in_flight_one_enrols_and_the_other_hears_the_same(pool: PgPool
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_twin_waits_for_the_first_to_end(pool: PgPool) {
-    let house = House::new(pool.clone()).await;
+    let house = House::new(pool).await;
     let key = house.partner("Ours").await;
     // the first holds its key, has not committed, and then fails
-    let mut first = store::tenancy::begin(&pool, key.organisation)
+    let mut first = store::tenancy::begin(&house.app.pool, key.organisation)
         .await
         .unwrap();
     let now = house.app.clock.now();

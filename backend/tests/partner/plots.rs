@@ -1,4 +1,5 @@
 //! Plots: placed by ward, by point or by outline, never outside their ward's part of the country.
+//! Asks over HTTP only, with points and outlines of real wards.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

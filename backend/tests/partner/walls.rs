@@ -5,7 +5,8 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use backend::routes::{Auth, table};
 use sqlx::PgPool;
-use store::testing::{number_behind, texts};
+use store::login;
+use store::testing::{change, number_behind, texts};
 
 use crate::house::House;
 use crate::seed::seed;
@@ -96,12 +97,12 @@ async fn no_change_reaches_what_is_anothers(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_database_itself_shows_a_partner_its_own_rows_only(pool: PgPool) {
-    let house = House::new(pool.clone()).await;
+    let house = House::new(pool).await;
     let (ours, theirs) = (house.partner("Ours").await, house.partner("Theirs").await);
     seed(&house, &ours, 1).await;
     seed(&house, &theirs, 2).await;
     let tenants = texts(
-        &pool,
+        &house.owner,
         "select table_name::text from information_schema.columns
          where table_schema = 'public' and column_name = 'organisation_id' order by 1",
     )
@@ -111,12 +112,12 @@ async fn the_database_itself_shows_a_partner_its_own_rows_only(pool: PgPool) {
     for table in &tenants {
         // no filter of ours: what is counted is what the wall lets through
         let shown = number_behind(
-            &pool,
+            &house.app.pool,
             ours.organisation,
             format!("select count(*) from {table}"),
         );
         let foreign = number_behind(
-            &pool,
+            &house.app.pool,
             ours.organisation,
             format!(
                 "select count(*) from {table} where organisation_id is distinct from '{}'",
@@ -128,19 +129,19 @@ async fn the_database_itself_shows_a_partner_its_own_rows_only(pool: PgPool) {
     }
     for table in ["organisations", "receipts", "payouts"] {
         let all = format!("select count(*) from {table}");
-        let shown = number_behind(&pool, ours.organisation, all).await.unwrap();
+        let shown = number_behind(&house.app.pool, ours.organisation, all).await.unwrap();
         assert_eq!(shown, 1, "{table}");
     }
     let decisions = "select count(id) from evaluations";
-    let shown = number_behind(&pool, ours.organisation, decisions).await;
+    let shown = number_behind(&house.app.pool, ours.organisation, decisions).await;
     assert_eq!(shown.unwrap(), 1);
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_role_of_partners_owns_nothing_and_goes_round_no_policy(pool: PgPool) {
-    let house = House::new(pool.clone()).await;
+    let house = House::new(pool).await;
     let ours = house.partner("Ours").await;
-    let behind = async |sql: &str| number_behind(&pool, ours.organisation, sql).await;
+    let behind = async |sql: &str| number_behind(&house.app.pool, ours.organisation, sql).await;
     let is_partner = "select (current_user = 'microcrop_partner')::int::bigint";
     assert_eq!(behind(is_partner).await.unwrap(), 1);
     let is_back = "select (current_user = session_user
@@ -163,7 +164,7 @@ async fn the_role_of_partners_owns_nothing_and_goes_round_no_policy(pool: PgPool
         assert_eq!(house.count(owned).await, 0, "{owned}");
     }
     let open = texts(
-        &pool,
+        &house.owner,
         "select relname::text from pg_class
          where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm')
            and not relrowsecurity
@@ -191,8 +192,37 @@ async fn the_role_of_partners_owns_nothing_and_goes_round_no_policy(pool: PgPool
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_process_logs_in_as_one_that_owns_nothing_and_an_owner_is_refused_in_production(
+    pool: PgPool,
+) {
+    let house = House::new(pool).await;
+    let process = &house.app.pool;
+    let who = store::testing::text(process, "select session_user::text || current_user::text");
+    assert_eq!(who.await.unwrap(), "microcrop_appmicrocrop_app");
+    assert_eq!(login::excess(process).await.unwrap(), None);
+    login::check(process, true).await.unwrap();
+    // the owner of a test's database is a superuser
+    assert_eq!(
+        login::excess(&house.owner).await.unwrap(),
+        Some(login::Excess::Bypasses)
+    );
+    login::check(&house.owner, false).await.unwrap();
+    let refused = login::check(&house.owner, true).await.unwrap_err();
+    assert!(refused.to_string().contains("microcrop_app"), "{refused}");
+    for denied in [
+        "alter table farmers disable row level security",
+        "drop policy partner_own on farmers",
+        "create table mine (id int)",
+        "update audit_head set sequence = 0",
+        "set role postgres",
+    ] {
+        assert!(change(process, denied).await.is_err(), "{denied}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn the_database_refuses_rows_that_a_partner_writes_for_another(pool: PgPool) {
-    let house = House::new(pool.clone()).await;
+    let house = House::new(pool).await;
     let (ours, theirs) = (house.partner("Ours").await, house.partner("Theirs").await);
     let their = seed(&house, &theirs, 2).await;
     let bare = |name: &str| their.ids[name].rsplit('_').next().unwrap().to_owned();
@@ -211,14 +241,14 @@ async fn the_database_refuses_rows_that_a_partner_writes_for_another(pool: PgPoo
         format!("update farmers set organisation_id = '{other}' returning 1::bigint"),
         format!("delete from plots where id = '{plot}' returning 1::bigint"),
     ] {
-        let refused = number_behind(&pool, ours.organisation, stolen.clone()).await;
+        let refused = number_behind(&house.app.pool, ours.organisation, stolen.clone()).await;
         assert!(refused.is_err(), "{stolen}");
     }
     let touched = format!(
         "with touched as (update farmers set ward_code = '0322' where id = '{farmer}' returning 1)
          select count(*) from touched"
     );
-    let touched = number_behind(&pool, ours.organisation, touched).await;
+    let touched = number_behind(&house.app.pool, ours.organisation, touched).await;
     assert_eq!(touched.unwrap(), 0);
 }
 

@@ -25,6 +25,8 @@ use tower::ServiceExt;
 pub(crate) const PASSWORD: &str = "korosho na maziwa";
 
 pub(crate) struct House {
+    /// Connected as the tables' owner, for what a test looks at and damages.
+    pub(crate) owner: PgPool,
     pub(crate) app: App,
     pub(crate) time: Held,
     router: Router,
@@ -46,7 +48,7 @@ impl House {
         Self::in_environment(pool, "development")
     }
 
-    pub(crate) fn in_environment(pool: PgPool, environment: &str) -> Self {
+    pub(crate) fn in_environment(owner: PgPool, environment: &str) -> Self {
         let config = backend::Config::from_flags([
             "--environment",
             environment,
@@ -69,7 +71,7 @@ impl House {
         let clock = Clock::held("2026-02-02T09:00:00Z".parse().unwrap());
         let time = clock.held_handle().unwrap();
         let app = App::new(Parts {
-            pool,
+            pool: store::testing::as_process(&owner),
             redis,
             clock,
             ids: Ids::seeded(11),
@@ -79,7 +81,12 @@ impl House {
             config,
         });
         let router = build(app.clone());
-        Self { app, time, router }
+        Self {
+            owner,
+            app,
+            time,
+            router,
+        }
     }
 
     /// A request, its status and its JSON.
@@ -209,17 +216,17 @@ impl House {
 
     /// One number from the database.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        store::testing::number(&self.app.pool, sql).await.unwrap()
+        store::testing::number(&self.owner, sql).await.unwrap()
     }
 
     /// One text from the database.
     pub(crate) async fn text(&self, sql: &'static str) -> String {
-        store::testing::text(&self.app.pool, sql).await.unwrap()
+        store::testing::text(&self.owner, sql).await.unwrap()
     }
 
     /// Changes rows behind everybody's back.
     pub(crate) async fn tamper(&self, sql: &str) {
-        store::testing::change(&self.app.pool, sql).await.unwrap();
+        store::testing::change(&self.owner, sql).await.unwrap();
     }
 }
 

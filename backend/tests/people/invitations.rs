@@ -1,4 +1,5 @@
 //! How people become operators, lose their way in and get another, and leave.
+//! From the invitation's token to the last session, over HTTP.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! The log is whole however it was written, and shows every way of rewriting it.
+//! Each way of damaging it is tried as the owner of the tables, who could.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -104,9 +105,9 @@ async fn the_database_refuses_to_rewrite_it(pool: PgPool) {
         "set role microcrop_app; update audit_head set sequence = 0",
         "set role microcrop_app; delete from audit_log",
     ] {
-        let refused = store::testing::change(&house.app.pool, sql).await;
+        let refused = store::testing::change(&house.owner, sql).await;
         assert!(refused.is_err(), "{sql}");
-        let reset = store::testing::change(&house.app.pool, "reset role").await;
+        let reset = store::testing::change(&house.owner, "reset role").await;
         assert!(reset.is_ok());
     }
     assert!(verify(&house.app.pool).await.is_ok());

@@ -1,4 +1,5 @@
 //! Signing in, staying in and being kept out, by our clock.
+//! Time is moved by hand; nothing waits.
 
 use axum::http::StatusCode;
 use runtime::config::Environment;

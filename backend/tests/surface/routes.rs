@@ -11,9 +11,14 @@ use sqlx::PgPool;
 use crate::house::{House, TOKEN};
 
 /// The only routes that anybody may call.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 16] = [
     "/api/ussd", // outside production, where no token is configured
     "/api/version",
+    // the API's own description
+    "/api/openapi.json",
+    "/api/docs",
+    "/api/docs/",
+    "/api/docs/{file}",
     "/health/live",
     "/health/ready",
     "/health/db",

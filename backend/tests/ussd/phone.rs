@@ -99,7 +99,7 @@ impl World {
         let redis = Redis::open(&url, &prefix, lifecycle.clone(), metrics.clone()).unwrap();
         let pii = Pii::from_hex(&encryption, &index).unwrap();
         let app = App::new(Parts {
-            pool: pool.clone(),
+            pool: store::testing::as_process(&pool),
             redis: redis.clone(),
             clock: clock.clone(),
             ids,

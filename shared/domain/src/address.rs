@@ -18,7 +18,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     !matches!(
         (a, b, c),
-        (0 | 10 | 127, _, _)
+        (0 | 10 | 127 | 224..=255, _, _)
             | (100, 64..=127, _)
             | (169, 254, _)
             | (172, 16..=31, _)
@@ -28,25 +28,25 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
             | (198, 18..=19, _)
             | (198, 51, 100)
             | (203, 0, 113)
-            | (224..=255, _, _)
     )
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let embedded = |high: u16, low: u16| {
-        let [[w, x], [y, z]] = [high.to_be_bytes(), low.to_be_bytes()];
-        is_public_v4(Ipv4Addr::new(w, x, y, z))
-    };
-    match (a, b) {
+    let octets = address.octets();
+    match address.segments() {
         // an IPv4 address in another dress: mapped, compatible, translated (RFC 6052), 6to4
-        (0, 0) if [c, d, e] == [0; 3] && f == 0xffff => embedded(g, h),
-        (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => embedded(g, h),
-        (0x2002, _) => embedded(b, c),
+        [0, 0, 0, 0, 0, 0xffff, _, _] | [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
+            let [.., w, x, y, z] = octets;
+            is_public_v4(Ipv4Addr::new(w, x, y, z))
+        }
+        [0x2002, ..] => {
+            let [_, _, w, x, y, z, ..] = octets;
+            is_public_v4(Ipv4Addr::new(w, x, y, z))
+        }
         // Teredo, benchmarking, ORCHID and the like; documentation
-        (0x2001, 0..=0x01ff | 0x0db8) | (0x3fff, 0..=0x0fff) => false,
+        [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => false,
         // only 2000::/3 is given out at all
-        _ => (0x2000..=0x3fff).contains(&a),
+        [first, ..] => (0x2000..=0x3fff).contains(&first),
     }
 }
 

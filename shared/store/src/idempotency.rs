@@ -112,13 +112,13 @@ pub async fn record(
 }
 
 /// Forgets up to `limit` keys made before `before`; how many.
-pub async fn delete_old(
+pub async fn purge(
     conn: &mut PgConnection,
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<u64, StoreError> {
     let done = sqlx::query!(
-        "-- idempotency.delete_old
+        "-- idempotency.purge
         delete from idempotency_keys where (organisation_id, key) in (
             select organisation_id, key from idempotency_keys
             where created_at < $1 order by created_at limit $2
@@ -135,7 +135,7 @@ pub async fn delete_old(
 fn waited(error: sqlx::Error) -> StoreError {
     let is_lock = error
         .as_database_error()
-        .and_then(|database| database.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| code == LOCK_NOT_AVAILABLE);
     if is_lock {
         return StoreError::Unavailable(error);

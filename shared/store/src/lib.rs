@@ -34,6 +34,7 @@ pub mod index_runs;
 pub mod invitations;
 pub mod ledger;
 pub mod legs;
+pub mod login;
 mod needs_person;
 pub mod notices;
 pub mod observations;

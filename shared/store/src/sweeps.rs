@@ -3,9 +3,9 @@
 //! one process at a time look; and the partitions that observations will need. Never rings itself.
 //! Called by sweeps.
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use domain::id::RiskId;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -203,47 +203,20 @@ pub async fn ensure_partitions(
     };
     let mut made = 0;
     for ahead in 0..=months {
-        let month = this_month.checked_add_months(Months::new(ahead));
-        let next = month.and_then(|month| month.checked_add_months(Months::new(1)));
-        if let (Some(month), Some(next)) = (month, next) {
-            made += usize::from(ensure_partition(conn, month, next).await?);
-        }
+        let Some(month) = this_month.checked_add_months(Months::new(ahead)) else {
+            continue;
+        };
+        // our processes own no table, so the database makes it for them
+        let is_new = sqlx::query_scalar!(
+            r#"-- sweeps.ensure_partition
+            select make_observations_partition($1) as "is_new!""#,
+            month,
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        made += usize::from(is_new);
     }
     Ok(made)
-}
-
-async fn ensure_partition(
-    conn: &mut PgConnection,
-    month: NaiveDate,
-    next: NaiveDate,
-) -> Result<bool, StoreError> {
-    let name = format!("observations_{}", month.format("%Y_%m"));
-    let from = month.and_time(NaiveTime::MIN).and_utc();
-    let until = next.and_time(NaiveTime::MIN).and_utc();
-    let missing = sqlx::query_scalar!(
-        r#"-- sweeps.is_partition_missing
-        select to_regclass($1) is null and not exists (
-            select 1 from observations_default where observed_at >= $2 and observed_at < $3
-        ) as "missing!""#,
-        name,
-        from,
-        until,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if missing {
-        // names and bounds are made of dates alone
-        let statement = format!(
-            "create table if not exists {name} partition of observations \
-             for values from ('{}') to ('{}')",
-            from.to_rfc3339(),
-            until.to_rfc3339(),
-        );
-        sqlx::raw_sql(AssertSqlSafe(statement))
-            .execute(conn)
-            .await?;
-    }
-    Ok(missing)
 }
 
 /// Since when the oldest leg has been with the rail.

@@ -3,11 +3,16 @@
 
 use domain::id::OrganisationId;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::error::StoreError;
+use crate::login::LOGIN;
 use crate::pool::{MIGRATOR, Pool, connect, migrate};
 use crate::tenancy;
+
+/// Most connections of a pool of one test; the server has three hundred for all of them.
+const CONNECTIONS_MAX: u32 = 4;
 
 /// A database of its own; [`Scratch::discard`] drops it.
 #[derive(Debug)]
@@ -64,6 +69,16 @@ impl Scratch {
         )
         .await
     }
+}
+
+/// The same database as our processes reach it: by the login that owns nothing. On a server that
+/// asks for passwords, the login needs the one of `owner`'s.
+#[must_use]
+pub fn as_process(owner: &Pool) -> Pool {
+    let options = owner.connect_options().as_ref().clone();
+    PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .connect_lazy_with(options.username(LOGIN))
 }
 
 /// Applies the migrations before this one, for a test of what it does with rows that exist.

@@ -84,6 +84,49 @@ pub(crate) fn url_of(url: &str, name: &str) -> anyhow::Result<String> {
     })
 }
 
+/// The login that owns nothing, by which processes reach a database; migrations make it too.
+const APP_LOGIN: &str = "microcrop_app";
+
+/// Makes the processes' login usable on a server for development: with the password of `url`'s own
+/// user, if that has one.
+pub(crate) fn make_app_login(url: &str) -> anyhow::Result<()> {
+    let password = password_of(url).unwrap_or_default().replace('\'', "''");
+    // roles belong to the whole server: another run may be making the same one right now
+    query(
+        url,
+        &format!(
+            "do $$ begin
+                if not exists (select 1 from pg_roles where rolname = '{APP_LOGIN}') then
+                    create role {APP_LOGIN} login;
+                end if;
+                if '{password}' <> '' then
+                    alter role {APP_LOGIN} login password '{password}';
+                end if;
+            exception when duplicate_object or unique_violation or internal_error then
+                null;
+            end $$"
+        ),
+    )
+    .map(drop)
+    .context("the processes' login cannot be made")
+}
+
+/// A URL as processes use it: by the login that owns nothing.
+pub(crate) fn app_url(url: &str) -> anyhow::Result<String> {
+    let (scheme, rest) = url.split_once("://").context("DATABASE_URL is not a URL")?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let password = password_of(url).map_or_else(String::new, |password| format!(":{password}"));
+    Ok(format!("{scheme}://{APP_LOGIN}{password}@{host}/{path}"))
+}
+
+/// The password in a URL, as it is written there.
+fn password_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let (login, _) = rest.split('/').next()?.rsplit_once('@')?;
+    login.split_once(':').map(|(_, password)| password)
+}
+
 /// The database a URL names.
 pub(crate) fn name_of(url: &str) -> anyhow::Result<String> {
     url.split_once("://")
@@ -145,6 +188,18 @@ mod tests {
         );
         assert_eq!(url_of("postgres://h", "x").unwrap(), "postgres://h/x");
         assert_eq!(name_of(url).unwrap(), "mc_dev");
+    }
+
+    #[test]
+    fn processes_log_in_as_one_that_owns_nothing() {
+        let url = "postgres://u:p@h:5/mc_dev?sslmode=require";
+        assert_eq!(
+            app_url(url).unwrap(),
+            "postgres://microcrop_app:p@h:5/mc_dev?sslmode=require"
+        );
+        let trusted = app_url("postgres://postgres@h/x").unwrap();
+        assert_eq!(trusted, "postgres://microcrop_app@h/x");
+        assert_eq!(app_url("postgres://h/x").unwrap(), "postgres://microcrop_app@h/x");
     }
 
     #[test]

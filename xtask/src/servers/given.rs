@@ -154,6 +154,15 @@ pub(super) fn check_postgres(context: &Context, url: &str) -> anyhow::Result<()>
         may == "t",
         "the user of DATABASE_URL may not make databases; run `alter role … createdb` as its owner"
     );
+    let may = database::query(
+        url,
+        "select rolcreaterole or rolsuper from pg_roles where rolname = current_user",
+    )?;
+    ensure!(
+        may == "t",
+        "the user of DATABASE_URL may not make roles, and processes need a login of their own; \
+         run `alter role … createrole` as its owner"
+    );
     context.say("postgres", format!("{version} given by DATABASE_URL"));
     Ok(())
 }

@@ -175,6 +175,9 @@ impl Servers {
         if missing.postgres || missing.redis || missing.rabbitmq {
             private::start_all(&mut servers, missing, lifetime, &id)?;
         }
+        if wanted.postgres {
+            database::make_app_login(&servers.urls.database)?;
+        }
         if lifetime == Lifetime::Detached {
             servers.record.disown()?;
         }
