@@ -161,7 +161,9 @@ async fn intents_and_answers_to_partners_are_forgotten_after_a_week_and_that_is_
     }
     let organisation = "insert into organisations (id, name, kind, state, created_at) values
         ('018f0000-0000-7000-8000-000000000001', 'Kilimo', 'cooperative', 'active', '2026-01-01')";
-    store::testing::change(&context.pool, organisation).await.unwrap();
+    store::testing::change(&context.pool, organisation)
+        .await
+        .unwrap();
     let organisation = uuid::Uuid::from_u128(0x018f_0000_0000_7000_8000_0000_0000_0001).into();
     for (key, age) in [("old", TimeDelta::days(8)), ("new", TimeDelta::days(6))] {
         let hash = [7; 32];

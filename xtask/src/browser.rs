@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use crate::cargo::build_binaries;
 use crate::clock::{clock_start, write_clock};
@@ -15,6 +15,7 @@ use crate::environment::{Facts, shared};
 use crate::process::{Lifetime, dies_with_us, which};
 use crate::servers::{Servers, Urls, install};
 use crate::stack::{Plan, PortPlan, Stack};
+use crate::tools::ensure_node;
 use crate::up::with_page;
 
 /// Names under which systems know the browser.
@@ -134,11 +135,7 @@ fn chromium(context: &Context) -> anyhow::Result<PathBuf> {
 
 /// The script's packages, at exactly the versions it names.
 fn packages(context: &Context, home: &Path) -> anyhow::Result<()> {
-    if which("node").is_none() || which("npm").is_none() {
-        bail!(
-            "node 20 or newer and npm are needed to drive the browser; install them and try again"
-        );
-    }
+    ensure_node(context)?;
     let wanted = context.root.join(SCRIPTS).join("package.json");
     let text = fs::read_to_string(&wanted)?;
     let is_there = PACKAGES

@@ -22,6 +22,7 @@ mod sqlx_cache;
 mod stack;
 mod testing;
 mod tidy;
+mod tools;
 mod up;
 
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use crate::cargo::cargo;
 use crate::context::Context;
 use crate::progress::print_line;
 use crate::servers::{Servers, Wanted};
+use crate::tools::ensure_python;
 
 /// What a person may ask of `test`.
 #[derive(clap::Args, Clone, Debug)]
@@ -40,6 +41,8 @@ impl Counts {
 
 /// Runs the tests, then the doc tests.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
+    // webhooks are verified by the public library of another language
+    ensure_python(context)?;
     let mut servers = Servers::for_command(context, Wanted::ALL)?;
     let database = servers.fresh_database("test")?;
     let urls = servers.urls.clone();

@@ -127,6 +127,9 @@ pub(crate) async fn enrol(
     change.finish(&app, Reply::ok(&done.report(false))?).await
 }
 
+/// A row's number and its farmer, ready for the table.
+type Sealed = (usize, NewEnrolment);
+
 /// What a run has come to.
 struct Done {
     rows: usize,
@@ -183,7 +186,7 @@ fn prepare(
     now: DateTime<Utc>,
     known: &Known,
     rows: Vec<Row>,
-) -> Result<(Vec<(usize, NewEnrolment)>, Vec<RowFault>), ApiError> {
+) -> Result<(Vec<Sealed>, Vec<RowFault>), ApiError> {
     let (mut sealed, mut errors) = (Vec::new(), Vec::new());
     let (mut phones, mut national_ids) = (HashMap::new(), HashMap::new());
     for (index, row) in rows.into_iter().enumerate() {
@@ -233,7 +236,7 @@ async fn insert(
     conn: &mut Connection,
     now: DateTime<Utc>,
     organisation: OrganisationId,
-    batch: Vec<(usize, NewEnrolment)>,
+    batch: Vec<Sealed>,
     (farmers, errors): (&mut Vec<EnrolledRow>, &mut Vec<RowFault>),
 ) -> Result<(), ApiError> {
     let (numbers, new): (Vec<usize>, Vec<NewEnrolment>) = batch.into_iter().unzip();

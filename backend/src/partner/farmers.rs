@@ -11,6 +11,7 @@ use domain::id::{FarmerId, GroupId};
 use serde::{Deserialize, Serialize};
 use store::api_keys::Scope;
 use store::enrolments::{self, Enrolment, EnrolmentFilter, EnrolmentPatch};
+use store::patch::Patch;
 use store::{groups, wards};
 use utoipa::{IntoParams, ToSchema};
 
@@ -146,9 +147,9 @@ pub(crate) struct FarmerCorrection {
     /// Code of her ward; her plots stay where they are.
     ward_code: Option<String>,
     /// Her group's id; null for none.
-    #[serde(default, deserialize_with = "input::nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    group_id: Option<Option<String>>,
+    group_id: Patch<String>,
 }
 
 /// Farmers of the organisation.
@@ -277,13 +278,8 @@ pub(crate) async fn correct(
     let language = wanted.language.as_deref();
     let language = language.map(|text| enrolment::language(Some(text)));
     let language = language.transpose().map_err(FieldFault::refuse)?;
-    let group = match &wanted.group_id {
-        Some(Some(text)) => Some(Some(
-            input::id_in_body::<GroupId>("group_id", text).map_err(FieldFault::refuse)?,
-        )),
-        Some(None) => Some(None),
-        None => None,
-    };
+    let read = |text: String| input::id_in_body::<GroupId>("group_id", &text);
+    let group = wanted.group_id.try_map(read).map_err(FieldFault::refuse)?;
     let mut change = match mutation.begin(&app, &partner).await? {
         Begun::Fresh(change) => change,
         Begun::Replayed(response) => return Ok(response),
@@ -297,7 +293,7 @@ pub(crate) async fn correct(
         let fault = || FieldFault::new("ward_code", "unknown_ward", rule).refuse();
         wards::find(conn, code).await?.ok_or_else(fault)?;
     }
-    if let Some(group) = group.flatten() {
+    if let Some(group) = group.value() {
         let rule = "no group of yours has this id";
         let fault = || FieldFault::new("group_id", "unknown", rule).refuse();
         let group = groups::find(conn, organisation, group).await?;

@@ -9,6 +9,7 @@ use domain::id::GroupId;
 use serde::{Deserialize, Serialize};
 use store::api_keys::Scope;
 use store::groups::{self, Group, NewGroup};
+use store::patch::Patch;
 use store::{Connection, wards};
 use utoipa::ToSchema;
 
@@ -75,9 +76,9 @@ pub(crate) struct GroupCorrection {
     /// Name.
     name: Option<String>,
     /// Ward; null for none.
-    #[serde(default, deserialize_with = "input::nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    ward_code: Option<Option<String>>,
+    ward_code: Patch<String>,
 }
 
 /// Every group of the organisation.
@@ -183,7 +184,7 @@ pub(crate) async fn correct(
         .map(|name| input::title("name", &name))
         .transpose()
         .map_err(FieldFault::refuse)?;
-    let ward = wanted.ward_code.as_ref().map(Option::as_deref);
+    let ward = wanted.ward_code.as_deref();
     let mut change = match mutation.begin(&app, &partner).await? {
         Begun::Fresh(change) => change,
         Begun::Replayed(response) => return Ok(response),
@@ -191,7 +192,7 @@ pub(crate) async fn correct(
     let organisation = partner.organisation;
     let found = groups::find(change.conn(), organisation, id).await?;
     require_version(found.map(|group| group.version), version)?;
-    require_ward(change.conn(), ward.flatten()).await?;
+    require_ward(change.conn(), ward.value()).await?;
     groups::update(
         change.conn(),
         organisation,

@@ -4,8 +4,8 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::de::{DeserializeOwned, Deserializer};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
@@ -48,6 +48,7 @@ impl FieldFault {
 /// A body as JSON. What serde says names the place, and at most an unknown field, never a value of
 /// a field we know, which may be personal data.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    require_storable(body)?;
     serde_json::from_slice(body).map_err(|fault| {
         let text = fault.to_string();
         let is_shape = fault.is_data()
@@ -61,6 +62,22 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
         }
         ApiError::malformed(format!("the body must be JSON; it is not at {place}"))
     })
+}
+
+/// Refuses a body with the character U+0000 in a text: no database keeps it. In JSON it can only be
+/// written as an escape.
+pub(crate) fn require_storable(body: &[u8]) -> Result<(), ApiError> {
+    let mut rest = body;
+    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | 0)) {
+        let (_, from) = rest.split_at(at);
+        if from.starts_with(b"\\u0000") || from.starts_with(b"\0") {
+            let rule = "texts must not have the character U+0000";
+            return Err(ApiError::malformed(rule));
+        }
+        // behind the escaped character, which may be a backslash
+        rest = from.get(2..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// An identifier in a path: one that cannot be read names nothing.
@@ -108,12 +125,17 @@ pub(crate) fn title(field: &'static str, text: &str) -> Result<String, FieldFaul
     Err(FieldFault::new(field, "malformed", reason))
 }
 
-/// Tells `"field": null` (some none) from a field that is left out (none). Use it with
-/// `#[serde(default, deserialize_with = "input::nullable")]`.
-pub(crate) fn nullable<'de, D, T>(source: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::<T>::deserialize(source).map(Some)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_no_database_keeps_is_refused_and_no_other() {
+        for refused in [&br#"{"a": "\u0000"}"#[..], br#""\\\u0000""#, b"a,\0\n"] {
+            assert!(require_storable(refused).is_err());
+        }
+        for taken in [&br#"{"a": "\\u0000"}"#[..], br#""\u0001\n""#, b"", b"\\"] {
+            assert!(require_storable(taken).is_ok());
+        }
+    }
 }

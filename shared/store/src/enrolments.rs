@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::decode::corrupt;
 use crate::error::{StoreError, one_row};
 use crate::page::Slice;
+use crate::patch::Patch;
 use crate::pii::Pii;
 
 /// How a farmer said yes.
@@ -133,7 +134,7 @@ pub struct EnrolmentPatch<'a> {
     /// Ward code.
     pub ward_code: Option<&'a str>,
     /// Her group, or none.
-    pub group: Option<Option<GroupId>>,
+    pub group: Patch<GroupId>,
 }
 
 /// Enrols those whose phone and national ID are both unknown, in one statement; who was enrolled.
@@ -316,8 +317,8 @@ pub async fn update(
         patch.name_cipher,
         patch.language.map(Language::as_str),
         patch.ward_code,
-        patch.group.is_some(),
-        patch.group.flatten().map(GroupId::uuid),
+        patch.group.is_change(),
+        patch.group.value().map(GroupId::uuid),
     )
     .execute(conn)
     .await?;

@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use crate::error::{StoreError, one_row};
 use crate::page::Slice;
+use crate::patch::Patch;
 
 /// A group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +156,7 @@ pub async fn update(
     organisation: OrganisationId,
     (id, version): (GroupId, i32),
     name: Option<&str>,
-    ward_code: Option<Option<&str>>,
+    ward_code: Patch<&str>,
 ) -> Result<(), StoreError> {
     let done = sqlx::query!(
         "-- groups.update
@@ -168,8 +169,8 @@ pub async fn update(
         id.uuid(),
         version,
         name,
-        ward_code.is_some(),
-        ward_code.flatten(),
+        ward_code.is_change(),
+        ward_code.value(),
     )
     .execute(conn)
     .await?;

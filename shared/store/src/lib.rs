@@ -43,6 +43,7 @@ pub mod organisations;
 pub mod outbox;
 pub mod page;
 pub mod partner_views;
+pub mod patch;
 pub mod payments;
 pub mod payouts;
 pub mod pii;

@@ -175,11 +175,10 @@ impl Outbound {
         }
         let since = attempts::note_failing(&mut tx, now, claimed.endpoint_id).await?;
         let end = match since {
-            // forgotten or disabled while this was under way
-            None => None,
             Some(_) if meaning == Answer::Gone => Some(DisabledBy::Gone),
             Some(since) if has_failed_too_long(since, now) => Some(DisabledBy::Failing),
-            Some(_) => None,
+            // still hoped for; or forgotten or disabled while this was under way
+            Some(_) | None => None,
         };
         let goes_on = since.is_some() && end.is_none();
         let wait = retry_after(claimed.attempt).filter(|_| goes_on);

@@ -1,0 +1,58 @@
+//! Interpreters of other languages that some commands need beside the Rust toolchain: found, else
+//! installed from the system's packages, else named with the package that brings them.
+//! Never upgrades what is there. Called by test, browser, bench and contract.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+
+use crate::context::Context;
+use crate::process::which;
+use crate::servers::install;
+
+/// Oldest Node.js that the scripts under tests/ are written for, major version.
+const NODE_MAJOR_MIN: u32 = 18;
+
+/// Python 3 with its venv and pip, by which pinned packages are had without touching the system's.
+pub(crate) fn ensure_python(context: &Context) -> anyhow::Result<()> {
+    let works = || {
+        Command::new("python3")
+            .args(["-c", "import venv, ensurepip"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !works() {
+        install::install(context, &["python3", "python3-venv"])?;
+    }
+    ensure!(
+        works(),
+        "python3 cannot make virtual environments; install the packages python3 and python3-venv"
+    );
+    Ok(())
+}
+
+/// Node.js and npm.
+pub(crate) fn ensure_node(context: &Context) -> anyhow::Result<()> {
+    if which("node").is_none() || which("npm").is_none() {
+        install::install(context, &["nodejs", "npm"])?;
+    }
+    let version = Command::new("node")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .context("node cannot be run; install Node.js and npm")?;
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|text| text.parse().ok());
+    ensure!(
+        major.is_some_and(|major: u32| major >= NODE_MAJOR_MIN),
+        "Node.js {NODE_MAJOR_MIN} or newer is needed; `node --version` says {version:?}"
+    );
+    Ok(())
+}
