@@ -161,7 +161,7 @@ begin
         execute format('create policy app_all on %I to microcrop_app using (true) with check (true)', walled);
     end loop;
     foreach walled in array array[
-        'api_keys', 'idempotency_keys', 'agents', 'groups', 'farmers', 'plots', 'quotes', 'policies'
+        'api_keys', 'idempotency_keys', 'agents', 'groups', 'farmers', 'plots'
     ] loop
         execute format(
             'create policy partner_own on %I to microcrop_partner
@@ -169,11 +169,24 @@ begin
                  with check (organisation_id = (select tenant_id()))', walled);
     end loop;
 end $$;
+-- a quote and a policy are for a plot of that same farmer: the trigger has seen to the farmer, and
+-- only one's own plots are seen here
+create policy partner_own on quotes to microcrop_partner
+    using (organisation_id = (select tenant_id()))
+    with check (organisation_id = (select tenant_id()) and exists (
+        select 1 from plots where plots.id = quotes.plot_id and plots.farmer_id = quotes.farmer_id));
+create policy partner_own on policies to microcrop_partner
+    using (organisation_id = (select tenant_id()))
+    with check (organisation_id = (select tenant_id()) and exists (
+        select 1 from plots where plots.id = policies.plot_id and plots.farmer_id = policies.farmer_id));
 create policy partner_own on organisations to microcrop_partner using (id = (select tenant_id()));
 -- the policies that these ask for are themselves behind the wall
 create policy partner_own on receipts to microcrop_partner
     using (exists (select 1 from policies where policies.id = receipts.policy_id))
-    with check (exists (select 1 from policies where policies.id = receipts.policy_id));
+    -- asked of the policy's own farmer, or withdrawn before it was; what became of it the rail says
+    with check (state in ('requested', 'refused') and exists (
+        select 1 from policies
+        where policies.id = receipts.policy_id and policies.farmer_id = receipts.farmer_id));
 create policy partner_own on payouts to microcrop_partner
     using (exists (select 1 from policies where policies.id = payouts.policy_id));
 create policy partner_own on evaluations to microcrop_partner

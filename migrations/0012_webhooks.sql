@@ -10,8 +10,8 @@ create table endpoints (
     disabled_by         text check (disabled_by in ('partner', 'gone', 'failing')),
     disabled_at         timestamptz,
     secret_cipher       bytea not null,
-    old_secret_cipher   bytea,
-    old_secret_ends_at  timestamptz,
+    old_secret_ciphers  bytea[] not null default '{}',
+    old_secrets_end_at  timestamptz[] not null default '{}',
     failing_since       timestamptz,
     delivered_at        timestamptz,
     version             integer not null default 1 check (version >= 1),
@@ -20,7 +20,7 @@ create table endpoints (
     unique (organisation_id, id),
     check ((state = 'disabled') = (disabled_by is not null)),
     check ((state = 'disabled') = (disabled_at is not null)),
-    check ((old_secret_cipher is null) = (old_secret_ends_at is null))
+    check (cardinality(old_secret_ciphers) = cardinality(old_secrets_end_at))
 );
 comment on table endpoints is 'Where a partner is told of events. Disabled by the partner, by its own 410, or after days of nothing but failure.';
 
@@ -53,8 +53,8 @@ create table deliveries (
 );
 comment on table deliveries is 'One row per endpoint and event: the row is the work. A later one of a subject waits for the earlier; body is what is signed, without personal data.';
 create index deliveries_pending on deliveries (endpoint_id, subject_id, occurred_at, sequence) where state = 'pending';
-create index deliveries_due on deliveries (endpoint_id, next_attempt_at) where state = 'pending';
-create index deliveries_claimed on deliveries (endpoint_id) where claimed_until is not null;
+create index deliveries_due on deliveries (endpoint_id, next_attempt_at, sequence) where state = 'pending';
+create index deliveries_claimed on deliveries (claimed_until) where claimed_until is not null;
 create index deliveries_by_organisation on deliveries (organisation_id, id);
 create index deliveries_by_subject on deliveries (subject_id, endpoint_id);
 create index deliveries_old on deliveries (decided_at) where decided_at is not null;
@@ -75,8 +75,14 @@ end $$;
 grant select, insert, update, delete on endpoints, deliveries to microcrop_app;
 grant select, insert, delete,
       update (url, description, kinds, state, disabled_by, disabled_at, secret_cipher,
-              old_secret_cipher, old_secret_ends_at, failing_since, version, changed_at)
+              old_secret_ciphers, old_secrets_end_at, failing_since, version, changed_at)
     on endpoints to microcrop_partner;
 grant select, insert,
       update (state, attempts, replays, next_attempt_at, claimed_until, failure, decided_at)
     on deliveries to microcrop_partner;
+
+-- each release of a payout is told with its ending, whenever that is heard of: the rows must keep both
+alter table payout_legs
+    add column planned_at      timestamptz,
+    add column concerns_farmer boolean not null default false;
+comment on column payout_legs.concerns_farmer is 'Refused for a reason of the receiver''s own; stays when a person has seen to it and needs_person is empty again.';

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -22,23 +22,36 @@ use runtime::redis::Redis;
 use runtime::topology::Topology;
 use store::{Pii, Pool, Pooled, StoreError};
 use tokio::sync::{Notify, OnceCell};
+use tower::ServiceBuilder;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 use tower_governor::GovernorLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::config::Config;
-use crate::error::ApiError;
+use crate::error::{ApiError, as_problem};
 use crate::limits::{self, Limits};
 use crate::partner::gate;
 use crate::people::passwords::Passwords;
-use crate::record;
+use crate::record::Record;
 use crate::routes::{self, Auth, Limit, Route};
 use crate::ussd::Channel;
 
-/// What every handler shares; cloning it is cheap.
+/// What every handler shares; cloning it is cheap, which every request does more than once.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What is in an [`App`].
+pub struct Shared {
     /// The database.
     pub pool: Pool,
     /// USSD sessions and counters.
@@ -64,12 +77,18 @@ pub struct App {
     pub(crate) ussd: Arc<Channel>,
     /// Hashes passwords of people who work here.
     pub(crate) passwords: Passwords,
-    broker: Arc<OnceCell<Broker>>,
+    broker: OnceCell<Broker>,
 }
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("App")
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
     }
 }
 
@@ -104,9 +123,14 @@ impl App {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let limits = Limits::new(&parts.config.ceilings);
-        let ussd = Arc::new(Channel::new(&parts.config));
+        let ussd = Arc::new(Channel::new(
+            &parts.config,
+            &parts.lifecycle,
+            &parts.pool,
+            &parts.pii,
+        ));
         let passwords = Passwords::new(&parts.config.pin_pepper);
-        Self {
+        Self(Arc::new(Shared {
             pool: parts.pool,
             redis: parts.redis,
             clock: parts.clock,
@@ -120,8 +144,8 @@ impl App {
             limits,
             ussd,
             passwords,
-            broker: Arc::new(OnceCell::new()),
-        }
+            broker: OnceCell::new(),
+        }))
     }
 
     /// A connection of the pool.
@@ -151,34 +175,42 @@ impl App {
 ///
 /// From outside to inside, and why:
 /// 1. `record`: the request's id, metrics and log line see the final answer, whatever gave it.
-/// 2. USSD only, `always_a_screen`: whatever fails further in becomes a screen.
-/// 3. the class's ceiling: refusing must cost next to nothing. For partners it is part of their
+/// 2. the class's ceiling: refusing must cost next to nothing. For partners it is part of their
 ///    gate, which also checks the key and the scope before anything is read.
-/// 4. panics become 500 and time-outs 503, for this request alone.
-/// 5. the body limit, before a handler reads it.
-/// 6. the handler, which checks its credential before anything else.
+/// 3. panics become 500 and time-outs 503, for this request alone.
+/// 4. the body limit, before a handler reads it.
+/// 5. the handler, which checks its credential before anything else.
+///
+/// USSD hops are so many that 2 to 4 are steps of their handler instead of layers around it, and
+/// what becomes of a failure there is a screen (`ussd::handler`).
 pub fn build(app: App) -> Router {
     let mut router = Router::new();
     for route in routes::table() {
-        router = router.route(route.path, layered(&app, route));
+        let path = route.path;
+        let layered = layered(&app, route).layer::<_, Infallible>(Record(app.clone()));
+        router = router.route(path, layered);
     }
+    let unknown: MethodRouter = axum::routing::any(|| async { ApiError::not_found() });
     router
-        .fallback(|| async { ApiError::not_found() })
-        .layer(middleware::from_fn_with_state(app.clone(), record::record))
+        .fallback_service(unknown.layer(Record(app.clone())))
         .with_state(app)
 }
 
 fn layered(app: &App, route: Route) -> MethodRouter<App> {
+    if route.limit == Limit::Ussd {
+        return route.handler;
+    }
     let limit = Duration::from_secs(route.request_seconds_max);
-    let guarded: MethodRouter<App> = route
-        .handler
-        .layer::<_, Infallible>(DefaultBodyLimit::max(route.body_bytes_max))
-        .layer::<_, Infallible>(RequestBodyLimitLayer::new(route.body_bytes_max))
-        .layer::<_, Infallible>(TimeoutLayer::with_status_code(
+    // one layer of layers: each by itself would be boxed at every request; the first is outermost
+    let guards = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             limit,
         ))
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(RequestBodyLimitLayer::new(route.body_bytes_max))
+        .layer(DefaultBodyLimit::max(route.body_bytes_max));
+    let guarded: MethodRouter<App> = route.handler.layer(guards);
     if let Auth::Partner(scope) = route.auth {
         return guarded.layer(middleware::from_fn_with_state(
             (app.clone(), scope),
@@ -186,25 +218,27 @@ fn layered(app: &App, route: Route) -> MethodRouter<App> {
         ));
     }
     match route.limit {
-        Limit::None | Limit::Webhook => guarded,
+        Limit::None | Limit::Webhook | Limit::Ussd => guarded,
         Limit::Api => {
             let metrics = app.metrics.clone();
             let ceiling = GovernorLayer::new(app.limits.api.clone())
                 .error_handler(move |error| limits::api_busy(&metrics, &error));
-            guarded.layer(ceiling)
-        }
-        Limit::Ussd => {
-            let metrics = app.metrics.clone();
-            let ceiling = GovernorLayer::new(app.limits.ussd.clone())
-                .error_handler(move |_| limits::ussd_busy(&metrics));
-            guarded
-                .layer::<_, Infallible>(ceiling)
-                .layer(middleware::from_fn_with_state(
-                    app.metrics.clone(),
-                    limits::always_a_screen,
-                ))
+            let answers = MapResponseLayer::new(as_problem);
+            let guarded = guarded.layer(ServiceBuilder::new().layer(ceiling).layer(answers));
+            if route.auth == Auth::Public {
+                // who needs no credential must not choose their own counter by inventing one
+                guarded.layer(MapRequestLayer::new(without_credential))
+            } else {
+                guarded
+            }
         }
     }
+}
+
+fn without_credential(mut request: Request) -> Request {
+    request.headers_mut().remove(header::AUTHORIZATION);
+    request.headers_mut().remove("x-api-key");
+    request
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

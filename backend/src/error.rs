@@ -174,6 +174,36 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// What layers and extractors answer in plain text (a body too large, an unknown method, a path that
+/// is no UTF-8) as the API answers.
+pub(crate) fn as_problem(response: Response) -> Response {
+    let is_plain = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind == HeaderValue::from_static("text/plain; charset=utf-8"));
+    if !is_plain {
+        return response;
+    }
+    let status = response.status();
+    let problem = |code, detail: &str| ApiError::new(status, code, detail).into_response();
+    match status {
+        StatusCode::BAD_REQUEST => problem("malformed", "the path or the query cannot be read"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            problem("too_large", "the body is larger than this route takes")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let detail = "the resource has no such method; see the Allow header";
+            let mut problem = problem("method_not_allowed", detail);
+            if let Some(allow) = response.headers().get(header::ALLOW) {
+                problem.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            problem
+        }
+        StatusCode::SERVICE_UNAVAILABLE => problem("unavailable", "it took too long"),
+        _ => response,
+    }
+}
+
 /// An error with its causes on one line.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::App;
 use crate::routes::{Auth, Limit, Route};
@@ -25,6 +26,13 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
+/// Whether it is well.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthShown {
+    /// `ok` or `unavailable`.
+    status: &'static str,
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Server {
     Database,
@@ -32,26 +40,65 @@ enum Server {
     Rabbitmq,
 }
 
-async fn live(State(app): State<App>) -> Response {
+/// Whether the process lives.
+#[utoipa::path(
+    get, path = "/health/live", tag = "health",
+    responses(
+        (status = 200, description = "Well", body = HealthShown),
+        (status = 503, description = "A part of the process has died", body = HealthShown),
+    )
+)]
+pub(crate) async fn live(State(app): State<App>) -> Response {
     answer(app.health.dead_loops().is_empty())
 }
 
 /// Ready is: the database answers and nobody asked us to stop. Redis and RabbitMQ away cost
 /// comfort (resumed sessions, latency), not service.
-async fn ready(State(app): State<App>) -> Response {
+#[utoipa::path(
+    get, path = "/health/ready", tag = "health",
+    responses(
+        (status = 200, description = "Well", body = HealthShown),
+        (status = 503, description = "It cannot serve now", body = HealthShown),
+    )
+)]
+pub(crate) async fn ready(State(app): State<App>) -> Response {
     let serving = !app.lifecycle.is_stopping() && app.health.unready_parts().is_empty();
     answer(serving && is_up(&app, Server::Database).await)
 }
 
-async fn db(State(app): State<App>) -> Response {
+/// Whether the database answers.
+#[utoipa::path(
+    get, path = "/health/db", tag = "health",
+    responses(
+        (status = 200, description = "Well", body = HealthShown),
+        (status = 503, description = "The database is away", body = HealthShown),
+    )
+)]
+pub(crate) async fn db(State(app): State<App>) -> Response {
     answer(is_up(&app, Server::Database).await)
 }
 
-async fn redis(State(app): State<App>) -> Response {
+/// Whether Redis answers.
+#[utoipa::path(
+    get, path = "/health/redis", tag = "health",
+    responses(
+        (status = 200, description = "Well", body = HealthShown),
+        (status = 503, description = "Redis is away", body = HealthShown),
+    )
+)]
+pub(crate) async fn redis(State(app): State<App>) -> Response {
     answer(is_up(&app, Server::Redis).await)
 }
 
-async fn rabbitmq(State(app): State<App>) -> Response {
+/// Whether RabbitMQ answers.
+#[utoipa::path(
+    get, path = "/health/rabbitmq", tag = "health",
+    responses(
+        (status = 200, description = "Well", body = HealthShown),
+        (status = 503, description = "RabbitMQ is away", body = HealthShown),
+    )
+)]
+pub(crate) async fn rabbitmq(State(app): State<App>) -> Response {
     answer(is_up(&app, Server::Rabbitmq).await)
 }
 
@@ -79,5 +126,5 @@ fn answer(is_well: bool) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
     };
-    (status, axum::Json(json!({ "status": word }))).into_response()
+    (status, axum::Json(HealthShown { status: word })).into_response()
 }

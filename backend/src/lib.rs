@@ -13,6 +13,7 @@ mod health;
 mod idle;
 pub mod limits;
 pub mod migrate;
+pub mod openapi;
 pub mod operator;
 pub mod partner;
 pub mod people;

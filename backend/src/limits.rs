@@ -1,15 +1,14 @@
 //! Ceilings by class of route, and what is answered above them. A USSD hop is always answered with
 //! 200 and a screen, whatever went wrong; a callback of a known provider is never refused by rate.
-//! Counters live in this process only: a ceiling is per pod. Applied by `app::build`.
+//! Counters live in this process only: a ceiling is per pod. Applied by `app::build` and, for hops,
+//! by their handler.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::ussd::{Notice, notice};
 use governor::clock::{Clock as _, DefaultClock};
@@ -20,7 +19,7 @@ use runtime::metrics::Metrics;
 use sha2::{Digest, Sha256};
 use tower_governor::GovernorError;
 use tower_governor::governor::{GovernorConfig, GovernorConfigBuilder};
-use tower_governor::key_extractor::{GlobalKeyExtractor, KeyExtractor};
+use tower_governor::key_extractor::KeyExtractor;
 
 use crate::config::Ceilings;
 use crate::error::ApiError;
@@ -35,9 +34,6 @@ pub(crate) type ApiCeiling = GovernorConfig<CredentialKey, governor::middleware:
 /// The ceiling of one partner's key, which tells how much of it is left.
 type PartnerCeiling =
     RateLimiter<u16, DefaultKeyedStateStore<u16>, DefaultClock, StateInformationMiddleware>;
-/// The ceiling of all USSD hops.
-pub(crate) type UssdCeiling =
-    GovernorConfig<GlobalKeyExtractor, governor::middleware::NoOpMiddleware>;
 
 /// Who asks, as far as a ceiling is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +49,12 @@ impl KeyExtractor for CredentialKey {
 
 /// The counter of a credential.
 fn bucket(headers: &HeaderMap) -> u16 {
-    let credential = headers
+    let bearer = headers
         .get(header::AUTHORIZATION)
-        .or_else(|| headers.get("x-api-key"));
-    let digest = Sha256::digest(credential.map_or(&b""[..], HeaderValue::as_bytes));
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let plain = || headers.get("x-api-key").map(HeaderValue::as_bytes);
+    // what is no credential to the gates is none here: it must not buy a counter of its own
+    let digest = Sha256::digest(bearer.or_else(plain).unwrap_or_default());
     u16::from_be_bytes([digest[0], digest[1]]) % API_BUCKETS
 }
 
@@ -87,7 +85,7 @@ impl Allowance {
 #[derive(Clone)]
 pub(crate) struct Limits {
     pub(crate) api: Arc<ApiCeiling>,
-    pub(crate) ussd: Arc<UssdCeiling>,
+    ussd: Arc<DefaultDirectRateLimiter>,
     unknown_callbacks: Arc<DefaultDirectRateLimiter>,
     partners: Arc<PartnerCeiling>,
     partner_rate_per_second: u32,
@@ -112,12 +110,8 @@ impl Limits {
             .key_extractor(CredentialKey)
             .finish()
             .expect("period and burst exceed zero");
-        let ussd = GovernorConfigBuilder::default()
-            .period(period(ceilings.ussd_rate_per_second))
-            .burst_size(ceilings.ussd_rate_burst.max(1))
-            .key_extractor(GlobalKeyExtractor)
-            .finish()
-            .expect("period and burst exceed zero");
+        let ussd = Quota::per_second(at_least_one(ceilings.ussd_rate_per_second))
+            .allow_burst(at_least_one(ceilings.ussd_rate_burst));
         let quota = Quota::per_second(at_least_one(ceilings.webhook_rate_per_second))
             .allow_burst(at_least_one(ceilings.webhook_rate_burst));
         let partners = Quota::per_second(at_least_one(ceilings.api_rate_per_second))
@@ -127,7 +121,7 @@ impl Limits {
             partners: Arc::new(partners),
             partner_rate_per_second: ceilings.api_rate_per_second.max(1),
             api: Arc::new(api),
-            ussd: Arc::new(ussd),
+            ussd: Arc::new(RateLimiter::direct(ussd)),
             unknown_callbacks: Arc::new(RateLimiter::direct(quota)),
         }
     }
@@ -154,6 +148,11 @@ impl Limits {
                 })
             }
         }
+    }
+
+    /// Whether one more hop may be served now.
+    pub(crate) fn allows_hop(&self) -> bool {
+        self.ussd.check().is_ok()
     }
 
     /// Whether one more callback without a known token may be answered by a plain 404.
@@ -200,26 +199,6 @@ pub(crate) fn api_busy(metrics: &Metrics, error: &GovernorError) -> Response<Bod
             .insert(header::RETRY_AFTER, (*wait_time).max(1).into());
     }
     response
-}
-
-/// Around every USSD route: a failure of ours (panic, time-out, too large) is still a screen,
-/// because the gateway shows its own error for anything but 200. A wrong token stays 404.
-pub(crate) async fn always_a_screen(
-    State(metrics): State<Arc<Metrics>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = next.run(request).await;
-    match response.status() {
-        StatusCode::OK | StatusCode::NOT_FOUND => response,
-        status => {
-            metrics
-                .ussd_sessions
-                .with_label_values(&["failed", status.as_str()])
-                .inc();
-            ended(Notice::Failed)
-        }
-    }
 }
 
 #[cfg(test)]

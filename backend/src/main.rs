@@ -21,6 +21,10 @@ use runtime::{health, http, telemetry};
 use store::Pii;
 use tokio::net::TcpListener;
 
+/// The system's allocator took 8 % of a USSD hop's time, this one takes 2 % (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Answers farmers, providers and operators over HTTP.
 ///
 /// Every flag is also the environment variable shown beside it. `serve` runs until SIGTERM or
@@ -44,6 +48,12 @@ enum Command {
         /// nothing.
         #[arg(long, env = "MIGRATE_DATABASE_URL", hide_env_values = true)]
         owner_url: Option<Secret>,
+    },
+    /// Print the API's description, an OpenAPI document.
+    Openapi {
+        /// Print the table of refusals' codes instead.
+        #[arg(long)]
+        problems: bool,
     },
     /// Report every fault of the configuration and exit 1 if there is one.
     CheckConfig,
@@ -145,6 +155,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Openapi { problems } = cli.command {
+        let text = if problems {
+            backend::openapi::problems::table()
+        } else {
+            backend::openapi::printed()
+        };
+        write!(std::io::stdout().lock(), "{text}")?;
+        return Ok(());
+    }
     if matches!(cli.command, Command::CheckConfig) {
         cli.config.check()?;
         writeln!(std::io::stdout().lock(), "configuration is in order")?;
@@ -163,7 +182,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                     command: AuditCommand::Verify,
                 } => audit_verify(cli.config).await,
                 Command::Health => ask_health(&cli.config).await,
-                Command::CheckConfig => Ok(()),
+                Command::CheckConfig | Command::Openapi { .. } => Ok(()),
             }
         })
 }

@@ -2,13 +2,16 @@
 //! Must never log a path as it was sent (callback paths hold tokens), a body, or a phone number:
 //! only the route's template, the status and the time. Applied by `app::build` to every route.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
+use tower::{Layer, Service};
 
 use crate::App;
 
@@ -17,49 +20,93 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id a caller may choose, characters.
 const REQUEST_ID_CHARS_MAX: usize = 64;
 
+/// Random characters of an id that is made here.
+const REQUEST_ID_CHARS: usize = 20;
+
 tokio::task_local! {
-    static CURRENT: String;
+    static CURRENT: HeaderValue;
 }
 
 /// The id of the request this task answers; empty outside one.
 pub(crate) fn request_id() -> String {
-    CURRENT.try_with(Clone::clone).unwrap_or_default()
+    CURRENT
+        .try_with(|id| text(id).to_owned())
+        .unwrap_or_default()
 }
 
-/// Runs the rest with an id, then counts and logs.
-pub(crate) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("(none)", MatchedPath::as_str)
-        .to_owned();
-    let id = chosen_id(&request).unwrap_or_else(|| app.ids.base32(20));
-    let header = HeaderValue::from_str(&id).ok();
-    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
-    if let Some(header) = header {
-        response.headers_mut().insert(REQUEST_ID, header);
+/// An id is plain ASCII, see [`chosen_id`].
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// The layer: runs what is inside with an id, then counts and logs. Written out rather than made
+/// with `middleware::from_fn`, which boxes the service anew at every request.
+#[derive(Clone)]
+pub(crate) struct Record(pub(crate) App);
+
+impl<S> Layer<S> for Record {
+    type Service = Recorded<S>;
+
+    fn layer(&self, inner: S) -> Recorded<S> {
+        Recorded {
+            app: self.0.clone(),
+            inner,
+        }
     }
-    measure(
-        &app,
-        method.as_str(),
-        &path,
-        &response,
-        started.elapsed(),
-        &id,
-    );
-    response
+}
+
+/// A service in its record.
+#[derive(Clone)]
+pub(crate) struct Recorded<S> {
+    app: App,
+    inner: S,
+}
+
+impl<S> Service<Request> for Recorded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let started = Instant::now();
+        let app = self.app.clone();
+        let method = request.method().clone();
+        let path = request.extensions().get::<MatchedPath>().cloned();
+        let id = chosen_id(&request).unwrap_or_else(|| new_id(&app));
+        let answering = CURRENT.scope(id.clone(), self.inner.call(request));
+        Box::pin(async move {
+            let mut response = answering.await?;
+            let path = path.as_ref().map_or("(none)", MatchedPath::as_str);
+            let took = started.elapsed();
+            measure(&app, method.as_str(), path, &response, took, &id);
+            response.headers_mut().insert(REQUEST_ID, id);
+            Ok(response)
+        })
+    }
+}
+
+fn new_id(app: &App) -> HeaderValue {
+    let id = app.ids.base32(REQUEST_ID_CHARS);
+    HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The caller's own id, when it is one.
-fn chosen_id(request: &Request) -> Option<String> {
-    let text = request.headers().get(REQUEST_ID)?.to_str().ok()?;
-    let is_id = (1..=REQUEST_ID_CHARS_MAX).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    is_id.then(|| text.to_owned())
+fn chosen_id(request: &Request) -> Option<HeaderValue> {
+    let id = request.headers().get(REQUEST_ID)?;
+    let is_id = (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
+        && id
+            .as_bytes()
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || *b == b'-' || *b == b'_');
+    is_id.then(|| id.clone())
 }
 
 fn measure(
@@ -68,7 +115,7 @@ fn measure(
     path: &str,
     response: &Response,
     took: Duration,
-    request_id: &str,
+    id: &HeaderValue,
 ) {
     let status = response.status();
     // a method nobody routes is the caller's invention, and metrics must not grow with it
@@ -84,9 +131,11 @@ fn measure(
         status.as_u16(),
         u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     );
+    let request_id = text(id);
     if status >= 500 {
         tracing::warn!(method, path, status, duration_ms, request_id, "request");
-    } else if path.starts_with("/health") {
+    } else if path.starts_with("/health") || (status == 200 && path.starts_with("/api/ussd")) {
+        // frequent and all alike: the metrics count them
         tracing::debug!(method, path, status, duration_ms, request_id, "request");
     } else {
         tracing::info!(method, path, status, duration_ms, request_id, "request");

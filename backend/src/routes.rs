@@ -7,7 +7,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use store::api_keys::Scope;
 
 use crate::app::App;
-use crate::{health, idle, operator, partner, people, ussd, version, webhooks};
+use crate::{health, idle, openapi, operator, partner, people, ussd, version, webhooks};
 
 /// Largest body of a route that does not say otherwise, bytes; the largest real one of a provider
 /// (an M-Pesa result) has 3 KiB.
@@ -187,6 +187,7 @@ pub fn table() -> Vec<Route> {
         health::routes(),
         version::routes(),
         idle::routes(),
+        openapi::routes(),
         ussd::routes(),
         webhooks::routes(),
         operator::routes(),

@@ -31,7 +31,7 @@ pub struct Options {
 
 /// A part of a name and what the work is for. The innermost frame that has one decides, so system
 /// calls and allocations count for whoever asked.
-const PURPOSES: [(&str, &str); 33] = [
+const PURPOSES: [(&str, &str); 35] = [
     ("sqlx", "PostgreSQL driver"),
     ("redis::", "Redis driver"),
     ("combine::", "Redis driver"),
@@ -51,8 +51,10 @@ const PURPOSES: [(&str, &str); 33] = [
     ("store::pii", "sealing and hashing"),
     ("serde_urlencoded", "form"),
     ("form_urlencoded", "form"),
-    ("backend::ussd::session", "session record (JSON)"),
-    ("serde_json", "session record (JSON)"),
+    ("postcard", "session record"),
+    ("backend::ussd::session", "session record"),
+    ("backend::ussd::callers", "PostgreSQL driver"),
+    ("runtime::redis", "Redis driver"),
     ("domain::", "the conversation itself"),
     ("store::", "the store"),
     ("prometheus", "metrics"),
@@ -66,6 +68,11 @@ const PURPOSES: [(&str, &str); 33] = [
     ("matchit", "HTTP"),
     ("http::", "HTTP"),
 ];
+
+/// A frame of every system call.
+const SYSTEM_CALL: &str = "do_syscall";
+/// Receiving requests and sending answers is mostly the kernel's work, and every server's.
+const HTTP: (&str, &str) = ("HTTP", "HTTP: the kernel's sending and receiving");
 
 /// The runtime is in every stack, between a system call and whoever asked for it: it counts only
 /// where nobody else is.
@@ -149,7 +156,12 @@ fn purpose(stack: &[String]) -> &'static str {
     for frame in stack.iter().rev() {
         let found = PURPOSES.iter().find(|(part, _)| frame.contains(part));
         if let Some((_, name)) = found {
-            return name;
+            let in_kernel = stack.iter().any(|frame| frame.contains(SYSTEM_CALL));
+            return if *name == HTTP.0 && in_kernel {
+                HTTP.1
+            } else {
+                name
+            };
         }
     }
     if stack.iter().any(|frame| frame.contains(RUNTIME.0)) {
@@ -321,6 +333,13 @@ backend 1 12.6:  1000 cpu-clock:
         ];
         let stack = stack.map(str::to_owned);
         assert_eq!(purpose(&stack), "PostgreSQL driver");
+    }
+
+    #[test]
+    fn what_the_kernel_does_for_http_is_told_apart() {
+        let stack = ["hyper::poll", "__send", "do_syscall_64", "tcp_sendmsg"];
+        assert_eq!(purpose(&stack.map(str::to_owned)), HTTP.1);
+        assert_eq!(purpose(&["hyper::poll".to_owned()]), HTTP.0);
     }
 
     #[test]

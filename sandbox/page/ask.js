@@ -1,7 +1,12 @@
 // The page's only way to the sandbox: JSON over the same origin. Never asks another host.
 
-/** A refusal in the server's own words. */
-export class Refused extends Error {}
+/** A refusal in the server's own words, with its status; without one where nothing answered. */
+export class Refused extends Error {
+  constructor(words, status = null) {
+    super(words);
+    this.status = status;
+  }
+}
 
 async function read(answer) {
   let body = null;
@@ -11,7 +16,7 @@ async function read(answer) {
     // an answer cut short is as good as none
   }
   if (!answer.ok || body === null) {
-    throw new Refused(body?.error ?? "The sandbox did not answer. Is `cargo xtask up` still running?");
+    throw new Refused(body?.error ?? "The sandbox did not answer. Is `cargo xtask up` still running?", answer.status);
   }
   return body;
 }

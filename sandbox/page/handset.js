@@ -2,18 +2,10 @@
 // what the sandbox answers and decides nothing about insurance. Made and fed by page.js.
 
 import { post, Refused } from "./ask.js";
+import { el, say } from "./elements.js";
 import { KEYS, Typing } from "./keys.js";
+import { Bookmark } from "./bookmark.js";
 import { hourOf, kes, local, plural, shortDate, suggest, wantsLetters } from "./words.js";
-
-const el = (tag, attributes = {}, ...children) => {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value === true) made.setAttribute(name, "");
-    else if (value !== false && value != null) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-};
 
 /** A telephone receiver, drawn here because few fonts have one. */
 function receiver() {
@@ -28,6 +20,9 @@ function receiver() {
   svg.append(shape);
   return svg;
 }
+
+/** The status of an answer that the network did not take. */
+const BAD_REQUEST = 400;
 
 /** What each mode offers: the soft keys' words and whether something can be typed. */
 const MODES = {
@@ -50,8 +45,12 @@ export class Handset {
   #screen = "";
   #typed = "";
   #hasLetters = false;
+  #bookmark;
   #read = 0;
-  #opened = -1;
+  /** The text of the inbox that Open opens, from the oldest; the arrows move it. */
+  #chosen = 0;
+  /** Looks in a row in which the network knew nothing of the call that is on the screen. */
+  #gone = 0;
   #prompt = null;
   #isKnown = false;
   #typing = new Typing();
@@ -64,6 +63,7 @@ export class Handset {
     this.#nth = nth;
     this.#code = code;
     this.#on = on;
+    this.#bookmark = new Bookmark(msisdn);
     this.element = this.#build();
     this.#show();
   }
@@ -75,6 +75,7 @@ export class Handset {
     this.#parts.balance.textContent = kes(phone.balance_minor);
     if (!this.#isKnown) {
       this.#isKnown = true;
+      this.#read = this.#bookmark.of(phone.sms);
       if (phone.screen) {
         // the page was loaded anew in the middle of a call
         this.#take({ text: phone.screen, open: true });
@@ -94,8 +95,36 @@ export class Handset {
       this.#enter("idle");
       return;
     }
-    if (this.#mode === "idle") this.#show();
+    if (this.#mode === "ussd" && this.#isGone(phone)) {
+      this.#enter("idle");
+      return;
+    }
+    if (this.#mode === "inbox") this.#arrived();
+    else if (["idle", "end"].includes(this.#mode)) this.#show();
     else this.#marks();
+  }
+
+  /** Whether the call has ended elsewhere, at another window of the same town; one look may be older. */
+  #isGone(phone) {
+    this.#gone = phone.screen ? 0 : this.#gone + 1;
+    return this.#gone >= 3;
+  }
+
+  /** A text that comes while the inbox is open is listed, and what was chosen stays chosen. */
+  #arrived() {
+    if (this.#parts.text.querySelectorAll("button").length !== this.#phone.sms.length) {
+      const hadFocus = this.#parts.text.contains(document.activeElement) && document.activeElement !== this.#parts.text;
+      this.#list();
+      if (hadFocus) this.#item(this.#chosen)?.focus();
+      this.#mark();
+    }
+    this.#marks();
+  }
+
+  /** Everything listed counts as read. */
+  #mark() {
+    this.#read = this.#phone.sms.length;
+    this.#bookmark.set(this.#phone.sms);
   }
 
   get unread() {
@@ -156,6 +185,7 @@ export class Handset {
         else await this.#red();
         break;
       case "text": this.#inbox(); break;
+      case "end": this.#inbox(); break;
       default: await this.#red(); break;
     }
   }
@@ -184,9 +214,9 @@ export class Handset {
 
   #scroll(by) {
     if (this.#mode === "inbox") {
-      const items = [...this.#parts.text.querySelectorAll("button")];
-      const at = items.indexOf(document.activeElement);
-      items[Math.min(items.length - 1, Math.max(0, at + by))]?.focus();
+      // the newest is at the top: down is towards the older ones
+      const last = this.#phone.sms.length - 1;
+      this.#item(Math.max(0, Math.min(last, this.#chosen - by)))?.focus();
     } else {
       this.#parts.text.scrollBy({ top: by * 36 });
     }
@@ -196,13 +226,25 @@ export class Handset {
 
   async #ask(path, body) {
     const hadFocus = this.element.contains(document.activeElement);
+    const [before, hadLetters] = [this.#screen, this.#hasLetters];
     this.#enter("wait", path === "dial" ? "USSD running…" : "Sending…");
     try {
       const answer = await post(`/page/phones/${this.#msisdn}/${path}`, body);
+      this.#on.trouble("");
       // the red key may have ended the call meanwhile
       if (this.#mode === "wait") this.#take(answer);
     } catch (error) {
-      this.#enter("end", error instanceof Refused ? error.message : "Network problem. Please dial again.");
+      const isUnfit = path === "input" && error instanceof Refused && error.status === BAD_REQUEST;
+      if (this.#mode !== "wait") {
+        // the red key was quicker
+      } else if (isUnfit) {
+        // the network took nothing: the call is where it was
+        this.#enter("ussd", before);
+        this.#hasLetters = hadLetters;
+        this.#typed = body.text;
+        this.#show();
+        this.#on.trouble(error.message);
+      } else this.#enter("end", error instanceof Refused ? error.message : "Network problem. Please dial again.");
     }
     if (hadFocus) this.#focus();
     this.#on.changed();
@@ -220,6 +262,7 @@ export class Handset {
   async #quietly(path, body) {
     try {
       const answer = await post(`/page/phones/${this.#msisdn}/${path}`, body);
+      this.#on.trouble("");
       this.#on.changed();
       return answer;
     } catch (error) {
@@ -249,28 +292,30 @@ export class Handset {
   async #cancel() {
     const { order_id } = this.#prompt;
     this.#enter("wait", "M-PESA\nCancelling…");
-    await this.#quietly("prompt", { order_id });
-    this.#enter("end", "M-PESA\nRequest cancelled. Nothing was paid.");
+    const answer = await this.#quietly("prompt", { order_id });
+    this.#enter("end", answer?.state === "cancelled"
+      ? "M-PESA\nRequest cancelled. Nothing was paid."
+      : "M-PESA\nNot cancelled: the request is not open any more, or nobody answered.\nSee your balance.");
+    this.#focus();
   }
 
   #inbox() {
-    this.#opened = -1;
+    this.#chosen = Math.max(0, this.#phone.sms.length - 1);
     this.#enter("inbox", "");
-    this.#parts.text.querySelector("button")?.focus();
+    this.#item(this.#chosen)?.focus();
   }
 
-  #open(at = this.#focused()) {
+  #item(at) {
+    return this.#parts.text.querySelector(`[data-at="${at}"]`);
+  }
+
+  #open(at = this.#chosen) {
     const sms = this.#phone.sms[at];
     if (!sms) return;
-    this.#opened = at;
-    this.#read = this.#phone.sms.length;
+    this.#chosen = at;
+    this.#mark();
     this.#enter("text", `MicroCrop, ${shortDate(sms.at)} ${hourOf(sms.at)}\n${sms.text}`);
     this.#parts.text.focus();
-  }
-
-  #focused() {
-    const at = document.activeElement?.dataset?.at;
-    return at === undefined ? this.#phone.sms.length - 1 : Number(at);
   }
 
   // What is shown.
@@ -282,7 +327,8 @@ export class Handset {
     this.#hasLetters = false;
     this.#typing.rest();
     if (mode !== "prompt") this.#prompt = null;
-    if (mode === "inbox") this.#read = this.#phone.sms.length;
+    if (mode === "inbox") this.#mark();
+    this.#gone = 0;
     this.#parts.text.scrollTop = 0;
     this.#show();
   }
@@ -308,8 +354,12 @@ export class Handset {
     }
     const isTyped = this.#typed !== "" && ["idle", "ussd"].includes(this.#mode);
     this.#label(left, mode.left);
-    this.#label(right, isTyped ? "Clear" : mode.right);
-    helper.hidden = !(this.#suggestion() !== null);
+    // a text that came during a call is one press away when the call is over
+    const offered = this.#mode === "end" && this.unread > 0 ? "Messages" : mode.right;
+    this.#label(right, isTyped ? "Clear" : offered);
+    const suggestion = this.#suggestion();
+    helper.hidden = suggestion === null;
+    say(helper, this.#typed !== "" && this.#typed === suggestion ? "Send it" : "Type an answer for me");
     this.#marks();
   }
 
@@ -334,6 +384,7 @@ export class Handset {
       const open = el("button", { type: "button", "data-at": at },
         el("b", {}, `${shortDate(sms.at)} `), sms.text.slice(0, 34), "…");
       open.addEventListener("click", () => this.#open(at));
+      open.addEventListener("focus", () => { this.#chosen = at; });
       return el("li", {}, open);
     });
     text.replaceChildren(el("ol", {}, ...items.reverse()));
@@ -390,13 +441,19 @@ export class Handset {
     p.right.addEventListener("click", () => this.#right());
     up.addEventListener("click", () => this.#scroll(-1));
     down.addEventListener("click", () => this.#scroll(1));
-    p.helper.addEventListener("click", () => {
-      this.#typed = this.#suggestion() ?? "";
-      this.#show();
-      this.#focus();
+    p.helper.addEventListener("click", async () => {
+      const suggestion = this.#suggestion() ?? "";
+      if (this.#typed === suggestion) await this.#green();
+      else {
+        this.#typed = suggestion;
+        this.#show();
+      }
+      // hidden while the answer was awaited: the next press is offered where the last one was made
+      if (this.#suggestion() !== null) p.helper.focus();
     });
     p.field.addEventListener("input", () => {
-      this.#typed = p.field.value;
+      // the gateway joins answers by them: no phone can send them inside one
+      this.#typed = this.#mode === "ussd" ? p.field.value.replaceAll(/[*#]/g, "") : p.field.value;
       this.#typing.rest();
       this.#show();
     });
@@ -433,7 +490,7 @@ export class Handset {
     } else if (["ArrowUp", "ArrowDown"].includes(event.key)) {
       event.preventDefault();
       this.#scroll(event.key === "ArrowUp" ? -1 : 1);
-    } else if (/^[0-9*#]$/.test(event.key) && event.target !== field) {
+    } else if (/^[0-9*#]$/.test(event.key) && (event.target !== field || (this.#mode === "ussd" && /^[*#]$/.test(event.key)))) {
       event.preventDefault();
       // the same key on the keypad, so that both ways type alike
       this.#press(event.key);

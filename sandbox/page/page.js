@@ -2,13 +2,16 @@
 // panels and the guide. Holds no state of the world: a reload shows the same.
 
 import { get, post } from "./ask.js";
+import { say } from "./elements.js";
+import { guide } from "./guide.js";
 import { Handset } from "./handset.js";
 import { CountryMap } from "./map.js";
-import { guide, WorldPanels } from "./world.js";
+import { WorldPanels } from "./world.js";
 
 /** The sandbox looks at the product at most twice a second; asking more often shows nothing new. */
 const LOOK_MS = 600;
 const HIDDEN_LOOK_MS = 3_000;
+const LAND_AGAIN_MS = 3_000;
 
 const $ = (id) => document.getElementById(id);
 const handsets = new Map();
@@ -16,7 +19,7 @@ let timer = 0;
 let isLooking = false;
 
 function complain(words) {
-  if ($("alert").textContent !== words) $("alert").textContent = words;
+  say($("alert"), words);
 }
 
 async function ask(path, body) {
@@ -52,7 +55,7 @@ function show(state) {
     if (name === current) step.setAttribute("aria-current", "step");
     else step.removeAttribute("aria-current");
   }
-  if ($("hint").textContent !== hint) $("hint").textContent = hint;
+  say($("hint"), hint);
 }
 
 async function look() {
@@ -79,5 +82,17 @@ $("add-phone").addEventListener("click", async () => {
 });
 
 document.addEventListener("visibilitychange", look);
-map.load().catch((error) => complain(error.message));
+
+/** The land once; again a little later where the sandbox did not answer. */
+async function land() {
+  try {
+    await map.load();
+  } catch (error) {
+    $("alert").dataset.away = "yes";
+    complain(error.message);
+    setTimeout(land, LAND_AGAIN_MS);
+  }
+}
+
+land();
 look();

@@ -1,33 +1,18 @@
 // The world beside the phones: clock, weather, rain gauges, what happened, releases, ledger. Shows
 // the present it is given and sends what its buttons ask; keeps nothing. Made and fed by page.js.
 
-import { kes, hourOf, local, longDate, millimetres, plural, shortDate } from "./words.js";
+import { CellCard } from "./cells.js";
+import { el, Kept, refill, say } from "./elements.js";
+import { kes, hourOf, local, longDate, plural, shortDate } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-
-function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value != null && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
-}
-
-/** Replaces children only when `key` says that they differ, so that focus and scrolling stay. */
-function refill(parent, key, fill) {
-  const text = JSON.stringify(key);
-  if (parent.dataset.shown === text) return;
-  parent.dataset.shown = text;
-  parent.replaceChildren(...fill());
-}
 
 const PHASES = {
   before_sale: (s) => `The sale opens on ${longDate(s.sale.opens)}`,
   sale: (s) => `On sale until ${longDate(s.sale.closes - 1)}`,
   growing: () => "The season is under way: rain counts",
   deciding: () => "The season is over: the numbers are being settled",
-  over: (s) => `The season of ${s.year} is settled`,
+  over: (s) => s.is_settled ? `The season of ${s.year} is settled` : `The season of ${s.year} is over, not settled`,
 };
 
 const NOTES = {
@@ -37,6 +22,7 @@ const NOTES = {
   sale_opens: "The sale has opened.",
   season_over: "The season is settled. Read the messages on the phones. For another: cargo xtask down, then up.",
   held: "Stopped: a payout waits for two people. Approve it as both, then press Play.",
+  unsettled: "The days for deciding have passed and something is not settled: people of the insurer must look at it.",
 };
 
 const KINDS = {
@@ -57,14 +43,17 @@ const DAY_MS = 86_400_000;
 export class WorldPanels {
   #ask;
   #map;
+  #cells;
+  #runs;
+  #isPlaying = false;
 
   /** `ask(path, body)` sends what a button wants; `map` is zoomed from the list of cells. */
   constructor(ask, map) {
     this.#ask = ask;
     this.#map = map;
-    $("play").addEventListener("click", () => {
-      ask("/page/clock", { playing: $("play").getAttribute("aria-pressed") !== "true" });
-    });
+    this.#cells = new Kept($("cells"), (cell) => new CellCard(cell, (it) => map.zoom(it)));
+    this.#runs = new Kept($("held-runs"), (run) => this.#run(run));
+    $("play").addEventListener("click", () => ask("/page/clock", { playing: !this.#isPlaying }));
     for (const radio of document.getElementsByName("pace")) {
       radio.addEventListener("change", () => ask("/page/clock", { pace: radio.value }));
     }
@@ -82,23 +71,27 @@ export class WorldPanels {
     };
     this.#clock(state, season);
     this.#sky(state.sky);
-    this.#cells(state.cells);
+    this.#cells.show(state.cells, (cell) => `${cell.product} ${cell.cell} ${cell.season}`, () =>
+      el("p", {}, "Nobody is insured yet. A cover stands for one hexagon of about five square kilometres; its rain decides for everybody in it."));
     this.#events(state.events);
-    this.#held(state.held);
+    $("held").hidden = state.held.length === 0;
+    this.#runs.show(state.held, (run) => run.evaluation);
     this.#books(state.books);
     this.#map.show(state.cells, state.stations);
   }
 
   #clock({ at, clock, is_away }, season) {
-    $("date").textContent = longDate(at);
+    say($("date"), longDate(at));
     $("date").dateTime = at;
-    $("hour").textContent = `${hourOf(at)} in Nairobi`;
-    $("phase").textContent = season ? PHASES[season.phase](season) : "";
+    say($("hour"), `${hourOf(at)} in Nairobi`);
+    say($("phase"), season ? PHASES[season.phase](season) : "");
     if (season) this.#track(Date.parse(at), season);
     const play = $("play");
     play.disabled = !clock.is_manual || season?.phase === "over";
-    play.setAttribute("aria-pressed", String(clock.playing === true));
-    play.textContent = clock.playing ? "Pause" : "Play";
+    this.#isPlaying = clock.playing === true;
+    // the word says what it will do; a pressed state beside it would say the opposite
+    play.dataset.playing = String(this.#isPlaying);
+    say(play, this.#isPlaying ? "Pause" : "Play");
     for (const radio of document.getElementsByName("pace")) {
       radio.disabled = !clock.is_manual;
       if (clock.pace && document.activeElement !== radio) radio.checked = radio.value === clock.pace;
@@ -107,7 +100,7 @@ export class WorldPanels {
     if (!clock.is_manual) note = "This system runs on real time; it cannot be played.";
     if (clock.trouble) note = `The clock stopped: ${clock.trouble}`;
     if (is_away) note = "The product does not answer at the moment.";
-    if ($("note").textContent !== note) $("note").textContent = note;
+    say($("note"), note);
   }
 
   /** The insured year from January to the end of June, with today in it. */
@@ -140,63 +133,9 @@ export class WorldPanels {
     }
   }
 
-  #cells(cells) {
-    refill($("cells"), cells, () => {
-      if (cells.length === 0) {
-        return [el("p", {}, "Nobody is insured yet. A cover stands for one hexagon of about five square kilometres; its rain decides for everybody in it.")];
-      }
-      return cells.map((cell) => this.#cell(cell));
-    });
-  }
-
-  #cell(cell) {
-    const most = Math.max(cell.trigger_mm * 1.35, (cell.rain_um / 1000) * 1.05);
-    const share = (mm) => Math.min(100, (mm / most) * 100);
-    const zoom = el("button", { type: "button", class: "quiet" }, "Show on map");
-    zoom.setAttribute("aria-label", `Show on map: ${cell.place}`);
-    zoom.addEventListener("click", () => this.#map.zoom(cell));
-    const gauge = el("div", { class: "gauge", role: "img", "aria-label":
-      `${millimetres(cell.rain_um)} fell so far. Below ${cell.trigger_mm} mm it pays, below ${cell.exit_mm} mm the most.` });
-    gauge.style.setProperty("--exit", `${share(cell.exit_mm)}%`);
-    gauge.style.setProperty("--trigger", `${share(cell.trigger_mm)}%`);
-    const fallen = el("span", { class: "fallen" });
-    fallen.style.width = `${share(cell.rain_um / 1000)}%`;
-    gauge.append(fallen);
-    for (const mm of [cell.exit_mm, cell.trigger_mm]) {
-      const mark = el("span", { class: "mark" });
-      mark.style.left = `${share(mm)}%`;
-      gauge.append(mark);
-    }
-    const marks = el("div", { class: "marks", "aria-hidden": "true" });
-    for (const [mm, words] of [[cell.exit_mm, "pays most"], [cell.trigger_mm, "pays below"]]) {
-      const mark = el("span", {}, `${mm} mm ${words}`);
-      mark.style.left = `${share(mm)}%`;
-      marks.append(mark);
-    }
-    const tallest = Math.max(20_000, ...cell.dekads.map((dekad) => dekad.um));
-    const dekads = el("div", { class: "dekads", "aria-hidden": "true" });
-    for (const dekad of cell.dekads) {
-      const bar = el("i", { class: dekad.is_over ? "" : "half", title: `${shortDate(dekad.first)} to ${shortDate(dekad.last)}: ${millimetres(dekad.um)}` });
-      bar.style.height = `${(dekad.um / tallest) * 100}%`;
-      dekads.append(bar);
-    }
-    const parts = [
-      el("h3", {}, `${cell.place} · ${plural(cell.policies, "policy", "policies")}`, zoom),
-      gauge, marks,
-      el("p", {}, `${millimetres(cell.rain_um)} so far, ten days a bar`),
-      dekads,
-    ];
-    if (cell.decided) {
-      const { rain, payout, confidence, short_code, state } = cell.decided;
-      const held = state === "held" ? " Waits for two people." : "";
-      parts.push(el("p", { class: "verdict" }, `The product measured ${rain} and pays ${payout} of the sum insured (confidence ${confidence} of 100, evidence ${short_code}).${held}`));
-    }
-    return el("section", { class: "cell" }, ...parts);
-  }
-
   #events(lines) {
     refill($("events"), lines.map((line) => line.nth), () => {
-      if (lines.length === 0) return [el("li", {}, el("span", {}), el("span", {}), "Nothing yet.")];
+      if (lines.length === 0) return [el("li", { class: "none" }, "Nothing yet.")];
       return lines.map((line) => {
         const word = KINDS[line.kind] ?? line.kind;
         const mark = el("span", { "aria-hidden": "true", class: "dot" });
@@ -206,20 +145,23 @@ export class WorldPanels {
     });
   }
 
-  #held(runs) {
-    $("held").hidden = runs.length === 0;
-    refill($("held-runs"), runs, () => runs.map((run) => {
-      const given = run.approvals.map((approval) => approval.operator);
-      const button = (operator, words) => {
-        const made = el("button", { type: "button", class: "quiet" }, words);
-        made.addEventListener("click", () => this.#ask(`/page/releases/${run.evaluation}/approve`, { operator }));
-        return made;
-      };
-      const why = run.holds.length > 0 ? ` (${run.holds.join(", ").replaceAll("_", " ")})` : "";
-      const so_far = given.length > 0 ? ` Approved by ${given.join(", ")}.` : "";
-      return el("li", {}, el("span", {}, `${kes(run.total_minor)} in ${plural(run.payouts, "payout")}${why}.${so_far}`),
-        button("first", "Approve as the first operator"), button("second", "Approve as the second operator"));
-    }));
+  /** A release and its two buttons, which stay the same while approvals come in. */
+  #run({ evaluation }) {
+    const words = el("span");
+    const button = (operator, name) => {
+      const made = el("button", { type: "button", class: "quiet" }, `Approve as the ${name} operator`);
+      made.addEventListener("click", () => this.#ask(`/page/releases/${evaluation}/approve`, { operator }));
+      return made;
+    };
+    return {
+      element: el("li", {}, words, button("first", "first"), button("second", "second")),
+      show(run) {
+        const given = run.approvals.map((approval) => approval.operator);
+        const why = run.holds.length > 0 ? ` (${run.holds.join(", ").replaceAll("_", " ")})` : "";
+        const so_far = given.length > 0 ? ` Approved by ${given.join(", ")}.` : "";
+        say(words, `${kes(run.total_minor)} in ${plural(run.payouts, "payout")}${why}.${so_far}`);
+      },
+    };
   }
 
   #books(books) {
@@ -252,28 +194,3 @@ export class WorldPanels {
   }
 }
 
-/** Which step of the way a visitor is at, and what to do there. */
-export function guide(state) {
-  const { books, clock, phones, events } = state;
-  const policies = books?.policies ?? { awaiting: 0, active: 0, settled: 0 };
-  const insured = policies.active + policies.settled;
-  const done = {
-    register: (books?.farmers ?? 0) > 0,
-    buy: policies.awaiting + insured > 0 || phones.some((phone) => phone.last_prompt),
-    pay: insured > 0,
-    play: insured > 0 && policies.active === 0,
-    paid: (books?.payouts.paid ?? 0) > 0,
-  };
-  const prompt = phones.find((phone) => phone.prompt);
-  const isRainy = !done.paid && done.play;
-  const hints = {
-    register: "Press the green key twice: the first press fills in the code, the second dials it. Answer as a farmer would, or let “Type an answer for me” fill in an answer and press the green key.",
-    buy: "Registered. Dial again if the call has ended, add a plot (4), then buy a cover (1). The quote says what it costs and when it pays; two questions make sure it was understood.",
-    pay: prompt ? `The phone ${local(prompt.msisdn)} asks for an M-Pesa PIN: any four digits pay, the red key refuses.` : "The M-Pesa prompt is on its way to the phone.",
-    play: clock.playing ? "The season passes; watch the rain on the insured cell." : "She is covered. Choose the weather, then press Play and watch the rain.",
-    paid: isRainy ? "It rained enough: nothing is due. Begin anew with a drought to see it pay: cargo xtask down, then up." : "Paid, without a claim. Read the message on the phone, and compare the ledger with the wallets' own book.",
-  };
-  const steps = Object.keys(done);
-  const current = steps.find((step) => !done[step]) ?? "paid";
-  return { done, current, hint: events ? hints[current] : "" };
-}

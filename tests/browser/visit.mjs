@@ -1,6 +1,6 @@
-// Visitors without hands: one with a mouse and one with a keyboard alone register, buy, pay, play a
-// drought and read that they were paid. Fails on anything a visitor would
-// mind: an error in the console, a request to another host, a barrier for who cannot see or point.
+// Visitors without hands: one with a mouse and one with a keyboard alone register, buy, refuse, pay,
+// play a drought and read that they were paid. Fails on anything a visitor would mind: an error in
+// the console, a request to another host, a barrier for who cannot see or point.
 // Waits for what must appear, never for a time. Started by `cargo xtask browser`.
 
 import { readFile } from "node:fs/promises";
@@ -75,8 +75,47 @@ async function shoot(page, name) {
 }
 
 async function fits(page, where) {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (over > 0) fault(`${where}: the page is ${over} px too wide`);
+  const [wide, high] = await page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    const below = document.documentElement.scrollHeight - window.innerHeight;
+    const footer = document.querySelector("footer").getBoundingClientRect().bottom + window.scrollY;
+    return [scrollWidth - clientWidth, below > 0 ? document.documentElement.scrollHeight - footer : 0];
+  });
+  if (wide > 0) fault(`${where}: the page is ${wide} px too wide`);
+  if (high > 40) fault(`${where}: ${high} px of nothing below the page's end`);
+}
+
+/** What the guide says of worlds that are hard to bring about. */
+async function guides(page) {
+  const said = await page.evaluate(async () => {
+    const { guide } = await import("/page/assets/guide.js");
+    const phone = { msisdn: "254712000001", prompt: null, last_prompt: null };
+    const world = (policies, payouts, more = {}) => guide({
+      books: { farmers: 1,
+        policies: { awaiting: 0, active: 0, settled: 0, lapsed: 0, ...policies },
+        payouts: { planned: 0, held: 0, paid: 0, refused: 0, ...payouts } },
+      clock: { playing: true, season: { phase: "deciding" } }, phones: [phone], held: [], ...more,
+    });
+    const after = (last_prompt) => ({ phones: [{ ...phone, last_prompt }] });
+    const asked = { phones: [{ ...phone, prompt: { order_id: "1" }, last_prompt: "open" }] };
+    return [
+      ["pay", "asks for an M-Pesa PIN", world({ awaiting: 1 }, {}, asked)],
+      ["pay", "on its way to the phone", world({ awaiting: 1 }, {})],
+      ["pay", "Nothing was paid. Dial again", world({ awaiting: 1 }, {}, after("cancelled"))],
+      ["pay", "Nothing was paid. Dial again", world({ awaiting: 1 }, {}, after("short"))],
+      ["pay", "Within a minute", world({ awaiting: 1 }, {}, after("paid"))],
+      ["buy", "lapsed. Dial again", world({ lapsed: 1 }, {}, after("cancelled"))],
+      ["play", "The season passes", world({ active: 1 }, {})],
+      ["paid", "nothing is due", world({ settled: 1 }, {})],
+      ["paid", "two people must release", world({ settled: 1 }, { planned: 1, held: 1 })],
+      ["paid", "two people must release", world({ settled: 1 }, {}, { held: [{ evaluation: "eva_1" }] })],
+      ["paid", "on its way by M-Pesa", world({ settled: 1 }, { planned: 1 })],
+      ["paid", "refused", world({ settled: 1 }, { planned: 1, refused: 1 })],
+      ["paid", "without a claim", world({ settled: 1 }, { planned: 1, paid: 1 })],
+    ].filter(([step, words, { current, hint }]) => current !== step || !hint.includes(words))
+      .map(([step, words, told]) => `not ${step}, “${words}”, but ${told.current}, “${told.hint}”`);
+  });
+  for (const words of said) fault(`the guide says ${words}`);
 }
 
 // A phone, and how it is worked.
@@ -246,6 +285,56 @@ async function pay(phone, premium, hand) {
   await hand.home(phone);
 }
 
+/** In the field, too, # switches letters and * types a point: no answer can have them in it. */
+async function starAndHash(phone) {
+  const field = phone.locator(".field");
+  const letters = () => phone.locator(".letters").textContent();
+  await field.fill("");
+  await field.press("#");
+  must(await letters() === "abc" && await field.inputValue() === "", "# in the field does not switch to letters");
+  await field.press("#");
+  await field.press("*");
+  must(await letters() === "123" && await field.inputValue() === ".", "* in the field types no point");
+  await field.fill("1*2#");
+  must(await field.inputValue() === "12", "a pasted * or # stays in an answer");
+}
+
+/** The red key refuses a prompt, and the guide says how to go on. */
+async function refuse(phone) {
+  await shows(phone, /Enter your M-PESA PIN/, ["prompt"]);
+  await byMouse.home(phone);
+  await shows(phone, /Request cancelled\. Nothing was paid\./, ["end"]);
+  await phone.page().locator("#hint").filter({ hasText: "Nothing was paid. Dial again" }).waitFor();
+  await byMouse.home(phone);
+}
+
+/** The texts, newest first, are walked by the phone's own arrows; Open opens the chosen one. */
+async function walkInbox(phone) {
+  await byMouse.home(phone);
+  await phone.getByRole("button", { name: "Messages" }).click();
+  const count = await phone.locator(".text li").count();
+  must(count >= 2, `${count} texts`);
+  const chosen = () => phone.page().evaluate(() => Number(document.activeElement.dataset.at));
+  for (let down = 1; down < count; down += 1) {
+    await phone.getByRole("button", { name: "Scroll down" }).click();
+    must(await chosen() === count - 1 - down, "the arrow does not go to the next text");
+  }
+  await phone.getByRole("button", { name: "Scroll up" }).click();
+  must(await chosen() === 1, "the arrow does not go back");
+  await phone.getByRole("button", { name: "Scroll down" }).click();
+  await phone.getByRole("button", { name: "Open" }).click();
+  await shows(phone, /is on\./, ["text"]);
+  await byMouse.home(phone);
+}
+
+/** Loaded anew, the page shows the same: what was read is not new again. */
+async function reloads(page, phone) {
+  await page.reload();
+  await phone.waitFor();
+  await page.waitForFunction(() => document.querySelector(".owner b").textContent !== "");
+  must(await phone.locator(".envelope").textContent() === "", "after a reload every text is new again");
+}
+
 // The visits: two people at two windows of one town.
 
 /** With a mouse: looks around, registers, buys, pays and reads that she is covered. */
@@ -256,12 +345,15 @@ async function visitByMouse(browser) {
   await shoot(page, "01-start");
   await barriers(page, "at the start");
   await fits(page, "1280 px");
+  await guides(page);
 
   await byMouse.dial(phone);
   await shows(phone, /1\. English/);
   await shoot(page, "02-dialled");
   await phone.getByRole("button", { name: "Type an answer for me" }).click();
   must(await phone.locator(".field").inputValue() === "1", "the offered answer is not the first language");
+  await phone.getByRole("button", { name: "Send it" }).waitFor();
+  await starAndHash(phone);
   await byMouse.home(phone);
   await shows(phone, /Dial \*384\*57#/, ["idle"]);
   say("the red key ends a call");
@@ -272,6 +364,8 @@ async function visitByMouse(browser) {
   await shows(phone, /Enter your M-PESA PIN/, ["prompt"]);
   await shoot(page, "04-prompt");
   await barriers(page, "at the prompt");
+  await refuse(phone);
+  must(await buy(phone, who, byMouse) === premium, "the same cover has another price after a refusal");
   await pay(phone, premium, byMouse);
   const covered = await readText(phone, /is on\./, byMouse);
   say(`by mouse: paid; text: ${gist(covered)}`);
@@ -282,6 +376,7 @@ async function visitByMouse(browser) {
   await shoot(page, "05-covered");
   await barriers(page, "with a cover");
   await byMouse.home(phone);
+  await reloads(page, phone);
   return { page, phone };
 }
 
@@ -325,6 +420,12 @@ async function visitByKeyboard(browser) {
 async function season({ page }) {
   await page.waitForFunction(() => document.querySelectorAll(".cell:first-child .dekads i").length >= 3, null, { timeout: SEASON_MS });
   must(await page.getByRole("radio", { name: "Flood" }).isDisabled(), "the weather can be changed in mid-season");
+  // a panel that is filled anew must not throw the focus away
+  const zoom = page.getByRole("button", { name: /^Show on map: / }).first();
+  await zoom.focus();
+  const bars = await page.locator(".cell:first-child .dekads i").count();
+  await page.waitForFunction((before) => document.querySelectorAll(".cell:first-child .dekads i").length > before, bars, { timeout: SEASON_MS });
+  must(await zoom.evaluate((at) => at === document.activeElement), "the focus was lost while the season plays");
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Play" }).waitFor();
   await shoot(page, "06-season");
@@ -355,9 +456,15 @@ async function visits(browser) {
   const asha = await visitByMouse(browser);
   const brian = await visitByKeyboard(browser);
   const before = [await wallet(asha.phone), await wallet(brian.phone)];
+  // her phone as his window shows it, with its inbox open all season
+  const hers = brian.page.locator(".handset").first();
+  await hers.getByRole("button", { name: "Messages" }).click();
+  const texts = await hers.locator(".text li").count();
   await season(asha);
   await paidOut(asha, before[0], byMouse);
+  await hers.locator(".text li").nth(texts).waitFor();
   await ledgerAgrees(asha);
+  await walkInbox(asha.phone);
   await shoot(asha.page, "07-paid");
   await barriers(asha.page, "after the season");
   await paidOut(brian, before[1], byKeyboard);
@@ -376,6 +483,7 @@ try {
   fault(error.message);
   for (const [nth, context] of browser.contexts().entries()) {
     const [page] = context.pages();
+    if (!page) continue;
     await shoot(page, `failed-${nth + 1}`);
     const shown = await page.locator(".handset").evaluateAll((all) => all.map((one) => `${one.dataset.mode}: ${one.querySelector(".text").innerText}`));
     for (const words of shown) say(`phone shows ${words}`);

@@ -9,7 +9,7 @@ mod sending;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::event::Event;
 use domain::id::{IndexRunId, OrganisationId, PayoutId, PolicyId};
 use domain::webhook::{EventKind, Notice};
@@ -17,7 +17,7 @@ use providers::webhook::{Client, Reach};
 use runtime::broker::Message;
 use runtime::config::Environment;
 use runtime::topology::Role;
-use store::announcements::{self, Payout};
+use store::announcements;
 use store::deliveries::{self, NewDelivery};
 use store::{StoreError, Transaction};
 use tokio::sync::Notify;
@@ -87,8 +87,7 @@ impl Outbound {
             Event::PayoutApproved { payout_id }
             | Event::PayoutPaid { payout_id }
             | Event::PayoutRefused { payout_id } => {
-                let is_refusal = matches!(event, Event::PayoutRefused { .. });
-                self.tell_of_payout(&mut tx, payout_id, is_refusal).await?
+                self.tell_of_payout(&mut tx, payout_id).await?
             }
             Event::IndexUpdated { index_run_id, .. } => {
                 self.tell_of_index(&mut tx, index_run_id).await?
@@ -119,20 +118,23 @@ impl Outbound {
         self.tell(tx, policy.organisation_id, &notice).await
     }
 
-    /// The release is told before what came of it, whichever bell is heard first.
+    /// Each release is told before what came of it, and before the next, whichever bell is heard
+    /// first and however late: what was told before is not told again.
     async fn tell_of_payout(
         &self,
         tx: &mut Transaction,
         id: PayoutId,
-        is_refusal: bool,
     ) -> Result<usize, StoreError> {
         let Some(payout) = announcements::find_payout(tx, id).await? else {
             return Ok(0);
         };
-        let now = self.context.clock.now();
         let mut written = 0;
-        for notice in notices(&payout, is_refusal, now) {
-            written += self.tell(tx, payout.organisation_id, &notice).await?;
+        for round in &payout.rounds {
+            let released = Some((EventKind::PayoutApproved, round.released_at));
+            for (kind, at) in released.into_iter().chain(round.ended) {
+                let notice = Notice::of_payout(kind, round.number, at, &payout.facts);
+                written += self.tell(tx, payout.organisation_id, &notice).await?;
+            }
         }
         Ok(written)
     }
@@ -166,6 +168,10 @@ impl Outbound {
         deliveries::lock_subject(tx, notice.subject).await?;
         let mut written = 0;
         for hearer in deliveries::list_hearers(tx, organisation_id, notice).await? {
+            if !hearer.is_enabled && !notice.kind.is_subscribable() {
+                // nobody asked for it, so it is not kept for later
+                continue;
+            }
             let new = NewDelivery {
                 id: self.context.ids.mint(now),
                 hearer,
@@ -220,29 +226,4 @@ impl Outbound {
     async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(self.context.pool.begin().await?)
     }
-}
-
-/// What a payout's rows say has happened to it, in order. That it was refused is told only when
-/// the bell says so: a refusal that is ours to mend is no news to a partner.
-fn notices(payout: &Payout, is_refusal: bool, now: DateTime<Utc>) -> Vec<Notice> {
-    let Some(approved_at) = payout.approved_at else {
-        return Vec::new();
-    };
-    let refused = payout.refused.filter(|_| is_refusal);
-    let round = refused.map_or(payout.round, |(_, round)| round);
-    let (ending, ended_at) = match (refused, payout.paid_at) {
-        (Some((at, _)), _) => (Some(EventKind::PayoutRefused), at),
-        (None, Some(at)) => (Some(EventKind::PayoutPaid), at),
-        (None, None) => (None, now),
-    };
-    // no row says when a payout was tried again: when it is heard of, and before it ended
-    let released_at = if round > 1 {
-        now.min(ended_at)
-    } else {
-        approved_at
-    };
-    let of = |kind, at| Notice::of_payout(kind, round, at, &payout.facts);
-    let mut told = vec![of(EventKind::PayoutApproved, released_at)];
-    told.extend(ending.map(|kind| of(kind, ended_at)));
-    told
 }

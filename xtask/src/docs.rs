@@ -1,4 +1,4 @@
-//! Documents generated from the code: queues, metrics and configuration. Each binary is asked for
+//! Documents generated from the code: queues, metrics, configuration and the API's description. Each binary is asked for
 //! its part (`<binary> docs <part>`), so that a name in code and in the documents cannot differ.
 //! Never writes while checking. Called by `docs` and `check`.
 
@@ -20,6 +20,24 @@ const FROM_RELAY: [(&str, &str, &str); 2] = [
     ("docs/metrics.md", "Metrics", "metrics"),
 ];
 
+/// The API's description.
+pub(crate) const API: &str = "docs/openapi.json";
+/// A page written by hand around one generated table.
+const GUIDE: &str = "docs/api.md";
+/// Where that table begins and ends.
+const TABLE: [&str; 2] = ["<!-- codes: generated -->", "<!-- codes: end -->"];
+
+/// A page with the table between its marks replaced.
+fn with_table(page: &str, table: &str) -> anyhow::Result<String> {
+    let [begin, end] = TABLE;
+    let parts = page.split_once(begin).and_then(|(head, rest)| {
+        let (_, tail) = rest.split_once(end)?;
+        Some((head, tail))
+    });
+    let (head, tail) = parts.with_context(|| format!("{GUIDE} lacks {begin} … {end}"))?;
+    Ok(format!("{head}{begin}\n{table}\n{end}{tail}"))
+}
+
 /// The generated documents: path inside the checkout and contents.
 fn generate(context: &Context) -> anyhow::Result<Vec<(&'static str, String)>> {
     let bin_dir = build_binaries(context)?;
@@ -37,6 +55,11 @@ fn generate(context: &Context) -> anyhow::Result<Vec<(&'static str, String)>> {
         config.extend(["\n## ", &binary, "\n\n", &body, "\n"]);
     }
     files.push(("docs/config.md", config));
+    let backend = bin_dir.join("backend");
+    files.push((API, format!("{}\n", ask(&backend, &["openapi"])?)));
+    let guide = fs::read_to_string(context.root.join(GUIDE)).unwrap_or_default();
+    let codes = ask(&backend, &["openapi", "--problems"])?;
+    files.push((GUIDE, with_table(&guide, &codes)?));
     Ok(files)
 }
 

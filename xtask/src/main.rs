@@ -8,6 +8,7 @@ mod cargo;
 mod check;
 mod clock;
 mod context;
+mod contract;
 mod demo;
 mod docs;
 mod environment;
@@ -123,6 +124,20 @@ What happens
   paid. It fails on an error in the console, a request to another host, or an accessibility violation.
   Screenshots are in target/browser/screens.")]
     Browser(browser::Options),
+    /// Hold the running API against its own description, and use it by a generated client
+    #[command(after_help = "\
+What happens
+  A backend is started on a database of its own, with ceilings raised. A client is generated from
+  docs/openapi.json, compiled and used against it. Then schemathesis, at the version of
+  tests/contract/requirements.txt, sends generated requests with a partner's key and an operator's
+  token, and again with neither. It fails on a 5xx, an undocumented status, a broken check, or an
+  operation that never answered 2xx with the key. What is excepted, and why, is in
+  tests/contract/schemathesis.toml. Reports are in target/contract.
+
+Examples
+  cargo xtask contract
+  cargo xtask contract --max-examples 200 --seed 7")]
+    Contract(contract::Options),
     /// Run every test on real servers and print the counts
     Test(testing::Options),
     /// Check formatting, lints, tidiness, licences, the query cache and the generated documents
@@ -131,7 +146,8 @@ What happens
     Tidy,
     /// Regenerate .sqlx, the offline query cache
     Sqlx,
-    /// Regenerate docs/queues.md, docs/metrics.md and docs/config.md
+    /// Regenerate docs/queues.md, docs/metrics.md, docs/config.md, docs/openapi.json and the codes
+    /// of docs/api.md
     Docs,
     /// Keep servers running for this checkout
     Servers {
@@ -179,6 +195,7 @@ fn run(context: &Context, task: &Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(context, options),
         Task::Down => up::down(context),
         Task::Browser(options) => browser::run(context, options),
+        Task::Contract(options) => contract::run(context, options),
         Task::Test(options) => testing::run(context, options),
         Task::Check => check::run(context),
         Task::Tidy => tidy::run(context),

@@ -151,6 +151,16 @@ pub(crate) fn run_once(plan: &Plan, binary: &str, args: &[&str]) -> anyhow::Resu
 impl Stack {
     /// Migrates the database, starts every process and waits until all can serve.
     pub(crate) fn start(context: &Context, plan: &Plan, record: PathBuf) -> anyhow::Result<Self> {
+        Self::start_some(context, plan, record, &ROLES.map(|role| role.name))
+    }
+
+    /// Like `start`, with some of the processes only.
+    pub(crate) fn start_some(
+        context: &Context,
+        plan: &Plan,
+        record: PathBuf,
+        names: &[&str],
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(&plan.log_dir)?;
         context.say("migrate", "tables and products");
         run_once(plan, "backend", &["migrate"])?;
@@ -162,7 +172,7 @@ impl Stack {
             kills: 0,
             unexpected_exits: 0,
         };
-        for role in &ROLES {
+        for role in ROLES.iter().filter(|role| names.contains(&role.name)) {
             stack.start_role(plan, role)?;
         }
         stack.await_ready()?;

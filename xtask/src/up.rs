@@ -3,8 +3,9 @@
 //! Called by main.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
 use serde_json::json;
@@ -21,6 +22,9 @@ use crate::stack::{Plan, PortPlan, Stack, run_once, stop_recorded};
 
 /// The database of the running system, on private or given servers alike.
 const DATABASE: &str = "microcrop_up";
+
+/// The code that the product's phones dial.
+const SERVICE_CODE: &str = "*384*57#";
 
 /// What a person may ask of `up`.
 #[derive(clap::Args, Clone, Debug)]
@@ -53,7 +57,11 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
     if let Some(mut known) = Record::open(&record(context)) {
         if known.all_alive() {
             context.say("up", "already running");
-            print_line(fs::read_to_string(&ports_file).unwrap_or_default().trim());
+            let held = fs::read_to_string(&ports_file).unwrap_or_default();
+            if let Some(words) = time_ignored(&held, options.real_time) {
+                context.say("up", words);
+            }
+            print_line(held.trim());
             return Ok(());
         }
         context.say("up", "some of its processes died; starting afresh");
@@ -110,10 +118,10 @@ pub(crate) fn up(context: &Context, options: &Options) -> anyhow::Result<()> {
         "rabbitmq_url": urls.rabbitmq,
         "clock": (!options.real_time).then(|| clock.display().to_string()),
     });
-    fs::write(&ports_file, serde_json::to_vec_pretty(&ports)?)?;
+    write_private(&ports_file, &serde_json::to_vec_pretty(&ports)?)?;
     write_env_file(context, &plan.env)?;
     print_line(serde_json::to_string_pretty(&ports)?);
-    context.say("up", format!("dial with: curl {ussd} -d sessionId=1 -d phoneNumber=+254700000001 -d serviceCode='*384*1#' -d text="));
+    context.say("up", format!("dial with: {}", dial_command(&ussd)));
     context.say(
         "up",
         format!("open {page} for phones, weather and the season's clock"),
@@ -154,10 +162,48 @@ fn write_env_file(context: &Context, env: &[(String, String)]) -> anyhow::Result
         .iter()
         .map(|(name, value)| format!("export {name}='{value}'\n"))
         .collect();
-    let file = home(context).join("env");
-    fs::write(&file, lines.concat())?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+    write_private(&home(context).join("env"), lines.concat().as_bytes())
+}
+
+/// Writes what nobody else on this machine may read, not even for a moment: addresses with
+/// passwords and tokens in them.
+fn write_private(file: &Path, contents: &[u8]) -> anyhow::Result<()> {
+    if let Err(error) = fs::remove_file(file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error.into());
+    }
+    let mut made = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    made.write_all(contents)?;
     Ok(())
+}
+
+/// A call's first hop as the gateway sends it; `+` and `#` mean something else in a form.
+fn dial_command(ussd: &str) -> String {
+    format!(
+        "curl {ussd} -d sessionId=1 --data-urlencode phoneNumber=+254700000001 \
+         --data-urlencode 'serviceCode={SERVICE_CODE}' -d text="
+    )
+}
+
+/// What to say of `--real-time` or its absence when a system of the other kind runs already.
+fn time_ignored(ports: &str, real_time: bool) -> Option<&'static str> {
+    let ports: serde_json::Value = serde_json::from_str(ports).ok()?;
+    let runs_on_real_time = ports.get("clock")?.is_null();
+    match (runs_on_real_time, real_time) {
+        (false, true) => Some(
+            "--real-time is ignored: what runs has a clock of its own; `cargo xtask down` first",
+        ),
+        (true, false) => Some(
+            "what runs is on real time and its season cannot be played; for a clock of its own: \
+             `cargo xtask down`, then `up`",
+        ),
+        _ => None,
+    }
 }
 
 /// Stops everything `up` and `servers start` left running in this checkout.
@@ -184,4 +230,41 @@ pub(crate) fn down(context: &Context) -> anyhow::Result<()> {
         context.say("down", "nothing was running");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_running_system_of_the_other_kind_of_time_is_named() {
+        let own = r#"{"clock": "/somewhere/clock"}"#;
+        let real = r#"{"clock": null}"#;
+        assert_eq!(time_ignored(own, false), None);
+        assert_eq!(time_ignored(real, true), None);
+        assert!(time_ignored(own, true).is_some_and(|words| words.contains("ignored")));
+        assert!(time_ignored(real, false).is_some());
+        assert_eq!(time_ignored("", true), None, "nothing is known");
+    }
+
+    #[test]
+    fn what_holds_a_token_is_for_its_owner_alone_even_if_it_was_not_before() {
+        let name = format!("xtask-private-{}", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        fs::write(&file, "old").unwrap();
+        write_private(&file, b"new").unwrap();
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn the_printed_call_survives_a_shell_and_a_form() {
+        let command = dial_command("http://127.0.0.1:3000/api/ussd/t");
+        assert!(command.contains("--data-urlencode phoneNumber=+254"));
+        assert!(command.contains("--data-urlencode 'serviceCode=*384*57#'"));
+    }
 }

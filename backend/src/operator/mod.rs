@@ -2,10 +2,10 @@
 //! refused payout, and wards' points. Every change is audited in its own transaction.
 //! Must never let one person release alone. Called over HTTP, and by `backend operator token`.
 
-mod payout_runs;
-mod payouts;
-mod report;
-mod wards;
+pub(crate) mod payout_runs;
+pub(crate) mod payouts;
+pub(crate) mod report;
+pub(crate) mod wards;
 
 use axum::body::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +19,7 @@ use store::{Connection, StoreError};
 use crate::Config;
 use crate::auth::{self, Operator};
 use crate::error::ApiError;
+use crate::partner::input::require_storable;
 use crate::routes::{Auth, Limit, Route};
 
 /// Longest reason a person may give, characters.
@@ -48,15 +49,17 @@ pub(crate) fn routes() -> Vec<Route> {
 }
 
 /// A person's reason, in the body or left out.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Reason {
+pub(crate) struct Reason {
+    /// Why, at most 500 characters.
     #[serde(default)]
     reason: String,
 }
 
 impl Reason {
     fn read(body: &Bytes) -> Result<String, ApiError> {
+        require_storable(body)?;
         let reason = if body.is_empty() {
             Self::default()
         } else {

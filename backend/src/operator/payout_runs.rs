@@ -10,11 +10,12 @@ use chrono::{DateTime, Utc};
 use domain::event::{Envelope, Event};
 use domain::id::EvaluationId;
 use runtime::ids::Ids;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use store::approvals::{self, Approval, ApprovalStep};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::approvals::{self, Approval, ApprovalStep, Run};
 use store::evaluations::{self, EvaluationState};
 use store::{Connection, StoreError, operators, outbox, payouts};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Reason, audited};
 use crate::App;
@@ -26,17 +27,87 @@ const RUNS_MAX: i64 = 100;
 /// Payouts released by the confirming request itself; the damage worker releases the rest.
 const RELEASED_MAX: i64 = 500;
 
-#[derive(Debug, Deserialize)]
+/// Which runs are listed.
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Filter {
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunQuery {
+    /// `held` or `approved`; `held` if left out.
     state: Option<String>,
 }
 
-pub(super) async fn list(
+/// The payouts of one evaluation, which are released together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunShown {
+    /// `eva_…`.
+    evaluation: String,
+    /// `held` or `approved`.
+    state: String,
+    /// Code of the product.
+    product: String,
+    /// Season it covered, `MAM-2026`.
+    season: String,
+    /// Cell that was observed.
+    cell: String,
+    /// Policies it decides.
+    policies: i32,
+    /// Payouts it plans.
+    payouts: i64,
+    /// All of them together, minor units.
+    total_minor: i64,
+    /// `KES`.
+    currency: &'static str,
+    /// Share of each sum insured, as people write it.
+    payout: String,
+    /// 0 to 100.
+    confidence: u8,
+    /// Why two people must look at it.
+    holds: Vec<String>,
+    /// When it was decided.
+    evaluated_at: DateTime<Utc>,
+    /// Who has looked at it.
+    approvals: Vec<ApprovalShown>,
+}
+
+/// One person's part in a release.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApprovalShown {
+    /// `made` (proposed) or `checked` (confirmed).
+    step: String,
+    /// Name of the person.
+    operator: String,
+    /// When.
+    at: DateTime<Utc>,
+}
+
+/// Runs, oldest first; at most 100.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunList {
+    /// The runs.
+    runs: Vec<RunShown>,
+}
+
+/// Where a release stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReleaseShown {
+    /// `eva_…`.
+    evaluation: String,
+    /// `made` (proposed, waits for another person) or `approved`.
+    state: &'static str,
+    /// Payouts that this request released.
+    released: usize,
+}
+
+/// Runs of payouts that wait for two people, or have been released.
+#[utoipa::path(
+    get, path = "/api/v1/payout-runs", tag = "operators", params(RunQuery),
+    responses((status = 200, description = "The runs", body = RunList))
+)]
+pub(crate) async fn list(
     _: Operator,
     State(app): State<App>,
-    Query(filter): Query<Filter>,
-) -> Result<Json<Value>, ApiError> {
+    Query(filter): Query<RunQuery>,
+) -> Result<Json<RunList>, ApiError> {
     let text = filter.state.as_deref().unwrap_or("held");
     let state = EvaluationState::parse(text)
         .ok_or_else(|| ApiError::refused("unknown_state", "state must be held or approved"))?;
@@ -44,40 +115,52 @@ pub(super) async fn list(
     let mut runs = Vec::new();
     for run in approvals::list_runs(&mut conn, state, RUNS_MAX).await? {
         let given = approvals::list(&mut conn, run.id).await?;
-        runs.push(json!({
-            "evaluation": run.id.to_string(),
-            "state": run.state,
-            "product": run.product,
-            "season": run.season,
-            "cell": run.cell,
-            "policies": run.policies,
-            "payouts": run.payouts,
-            "total_minor": run.total.minor,
-            "currency": run.total.currency.code(),
-            "payout": run.share.to_string(),
-            "confidence": run.confidence,
-            "holds": run.holds,
-            "evaluated_at": run.evaluated_at,
-            "approvals": given.iter().map(shown).collect::<Vec<_>>(),
-        }));
+        runs.push(shown(run, &given));
     }
-    Ok(Json(json!({ "runs": runs })))
+    Ok(Json(RunList { runs }))
 }
 
-fn shown(approval: &Approval) -> Value {
-    json!({
-        "step": approval.step,
-        "operator": approval.operator,
-        "at": approval.approved_at,
-    })
+fn shown(run: Run, given: &[Approval]) -> RunShown {
+    let approvals = given.iter().map(|approval| ApprovalShown {
+        step: approval.step.clone(),
+        operator: approval.operator.clone(),
+        at: approval.approved_at,
+    });
+    RunShown {
+        evaluation: run.id.to_string(),
+        state: run.state,
+        product: run.product,
+        season: run.season,
+        cell: run.cell,
+        policies: run.policies,
+        payouts: run.payouts,
+        total_minor: run.total.minor,
+        currency: run.total.currency.code(),
+        payout: run.share.to_string(),
+        confidence: run.confidence,
+        holds: run.holds,
+        evaluated_at: run.evaluated_at,
+        approvals: approvals.collect(),
+    }
 }
 
-pub(super) async fn approve(
+/// Proposes the release of an evaluation's payouts, or confirms another person's proposal.
+#[utoipa::path(
+    post, path = "/api/v1/payout-runs/{evaluation}/approve", tag = "operators",
+    params(("evaluation" = String, Path, description = "`eva_…`")),
+    request_body = Reason,
+    responses(
+        (status = 200, description = "Proposed or released", body = ReleaseShown),
+        (status = 404, description = "`unknown_evaluation`"),
+        (status = 409, description = "`not_held`, `already_approved`, `maker_cannot_check` or `not_independent`"),
+    )
+)]
+pub(crate) async fn approve(
     operator: Operator,
     State(app): State<App>,
     Path(evaluation): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<ReleaseShown>, ApiError> {
     let reason = Reason::read(&body)?;
     let unknown = || {
         ApiError::new(
@@ -100,9 +183,11 @@ pub(super) async fn approve(
             return Err(ApiError::conflict("not_held", detail));
         }
         (EvaluationState::Approved, _) if mine => {
-            return Ok(Json(json!({
-                "evaluation": id.to_string(), "state": "approved", "released": 0,
-            })));
+            return Ok(Json(ReleaseShown {
+                evaluation: id.to_string(),
+                state: "approved",
+                released: 0,
+            }));
         }
         (EvaluationState::Approved, _) => {
             let detail = "two operators have approved it already";
@@ -146,9 +231,11 @@ pub(super) async fn approve(
     )
     .await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Json(
-        json!({ "evaluation": id.to_string(), "state": state, "released": released }),
-    ))
+    Ok(Json(ReleaseShown {
+        evaluation: id.to_string(),
+        state,
+        released,
+    }))
 }
 
 /// Whether this person's confirmation counts: an approver's, and neither invited by the person who

@@ -9,21 +9,43 @@ use axum::http::StatusCode;
 use domain::event::{Envelope, Event};
 use domain::id::PayoutId;
 use domain::payout::{LEG_CODE_LENGTH, LegState, PayoutState};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use store::legs::{self, NewLeg};
 use store::{StoreError, outbox, payouts};
+use utoipa::ToSchema;
 
 use super::{Reason, audited};
 use crate::App;
 use crate::auth::Operator;
 use crate::error::ApiError;
 
-pub(super) async fn retry(
+/// A payout that is tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetryShown {
+    /// `pay_…`.
+    payout: String,
+    /// The highest number of attempts of any part of it.
+    attempts: u16,
+}
+
+/// Has a refused payout tried again, once what refused it is mended.
+#[utoipa::path(
+    post, path = "/api/v1/payouts/{payout}/retry", tag = "operators",
+    params(("payout" = String, Path, description = "`pay_…`")), request_body = Reason,
+    responses(
+        (status = 200, description = "It is tried again", body = RetryShown),
+        (status = 404, description = "`unknown_payout`"),
+        (status = 409, description = "`not_refused` or `contradicted`"),
+        (status = 422, description = "`reason_missing` or `reason_too_long`"),
+    )
+)]
+pub(crate) async fn retry(
     operator: Operator,
     State(app): State<App>,
     Path(payout): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<RetryShown>, ApiError> {
     let reason = Reason::read(&body)?;
     if reason.is_empty() {
         let rule = "say in `reason` what has been mended since it was refused";
@@ -90,7 +112,8 @@ pub(super) async fn retry(
     )
     .await?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Json(
-        json!({ "payout": id.to_string(), "attempts": attempts }),
-    ))
+    Ok(Json(RetryShown {
+        payout: id.to_string(),
+        attempts,
+    }))
 }

@@ -13,14 +13,22 @@ use crate::auth::Operator;
 use crate::error::ApiError;
 
 /// The rails' own books, when the asker has read them: then they are compared with the ledger.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Books {
+#[into_params(parameter_in = Query)]
+pub(crate) struct Books {
+    /// What the collecting rail says came in, minor units.
     collected_minor: Option<i64>,
+    /// What the paying rail says went out, minor units.
     disbursed_minor: Option<i64>,
 }
 
-pub(super) async fn show(
+/// The whole house in one report.
+#[utoipa::path(
+    get, path = "/api/v1/operator/report", tag = "operators", params(Books),
+    responses((status = 200, description = "The report", body = Object))
+)]
+pub(crate) async fn show(
     _: Operator,
     State(app): State<App>,
     Query(books): Query<Books>,

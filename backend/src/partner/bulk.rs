@@ -11,9 +11,10 @@ use chrono::{DateTime, Utc};
 use domain::id::OrganisationId;
 use runtime::ids::Ids;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::api_keys::Scope;
 use store::enrolments::{self, NewEnrolment};
-use store::{Connection, Pii};
+use store::{Connection, Pii, StoreError};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Partner;
@@ -21,6 +22,7 @@ use super::change::{Begun, Mutation, Reply};
 use super::enrolment::{self, Checked, FarmerInput, Known};
 use super::farmers::refusal;
 use super::input::FieldFault;
+use super::issue::{self, Actor};
 use super::page::Filter;
 use super::rows::{self, Row};
 use crate::App;
@@ -42,8 +44,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![route.body_max(BYTES_MAX).seconds_max(SECONDS_MAX)]
 }
 
-/// How a file is taken.
+/// How a file is taken. A name it does not know is refused: a misspelt dry run must not be a real one.
 #[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct BulkQuery {
     /// `true` only says what the real run would; it needs no Idempotency-Key.
@@ -57,6 +60,7 @@ pub(crate) struct BulkQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkInput {
     /// At most 10,000.
+    #[serde(deserialize_with = "rows::bounded")]
     #[schema(value_type = Vec<FarmerInput>)]
     pub(super) farmers: Vec<serde_json::Value>,
 }
@@ -116,6 +120,10 @@ pub(crate) async fn enrol(
         let now = app.clock.now();
         let done = run(&app, &mut tx, now, partner.organisation, rows).await?;
         drop(tx); // not committed: that is what makes it dry
+        // what a dry run asks about people it enrols nobody of is written down
+        let mut tx = partner.begin(&app).await?;
+        note(&app, &mut tx, now, &partner, "farmers.checked", &done).await?;
+        tx.commit().await.map_err(StoreError::from)?;
         return Ok(Reply::ok(&done.report(true))?.answer());
     }
     let mut change = match mutation.begin(&app, &partner).await? {
@@ -124,7 +132,30 @@ pub(crate) async fn enrol(
     };
     let now = change.now;
     let done = run(&app, change.conn(), now, partner.organisation, rows).await?;
+    note(
+        &app,
+        change.conn(),
+        now,
+        &partner,
+        "farmers.enrolled",
+        &done,
+    )
+    .await?;
     change.finish(&app, Reply::ok(&done.report(false))?).await
+}
+
+async fn note(
+    app: &App,
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    partner: &Partner,
+    action: &str,
+    done: &Done,
+) -> Result<(), StoreError> {
+    let actor = Actor(partner.key.to_string());
+    let details = json!({ "rows": done.rows, "enrolled": done.farmers.len() });
+    let subject = partner.organisation.to_string();
+    issue::note(conn, now, &app.ids, &actor, (action, &subject, details)).await
 }
 
 /// A row's number and its farmer, ready for the table.

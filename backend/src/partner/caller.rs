@@ -2,6 +2,7 @@
 //! Must never be made from anything but a key that was found good. Extracted by every partner route.
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use domain::id::{ApiKeyId, OrganisationId};
 use store::api_keys::Scope;
@@ -25,6 +26,19 @@ impl Partner {
     /// A transaction that sees this partner's rows only.
     pub(crate) async fn begin(&self, app: &App) -> Result<Transaction, StoreError> {
         tenancy::begin(&app.pool, self.organisation).await
+    }
+
+    /// Refuses a key that lacks a scope.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
+        if self.scopes.contains(&scope) {
+            return Ok(());
+        }
+        let detail = format!("the key lacks the scope {}", scope.as_str());
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "missing_scope",
+            detail,
+        ))
     }
 }
 

@@ -12,7 +12,7 @@ use domain::webhook::{EventKind, Notice};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::api_keys::Scope;
-use store::deliveries::{self, Delivery, DeliveryState, Hearer, NewDelivery};
+use store::deliveries::{self, Delivery, DeliveryState, Hearer, NewDelivery, Replay};
 use store::endpoints;
 use utoipa::{IntoParams, ToSchema};
 
@@ -111,20 +111,25 @@ pub(crate) struct DeliveryQuery {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplayInput {
-    /// What happened at or after this time.
+    /// What happened, or was given up, at or after this time; and whatever waits.
     since: String,
     /// Also what was delivered; otherwise only what failed or still waits.
     #[serde(default)]
     delivered: bool,
+    /// `dlv_…`: where the request before this one ended.
+    after: Option<String>,
 }
 
 /// How much is sent again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReplayedBody {
     /// Deliveries that are due again.
-    replayed: u64,
-    /// Whether that was all; if not, ask again.
+    replayed: i64,
+    /// Whether that was all.
     complete: bool,
+    /// If it was not, ask again with this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
 }
 
 /// A test under way.
@@ -248,7 +253,8 @@ pub(crate) async fn test(
         .await
 }
 
-/// Sends again what an endpoint missed since a time, or everything since then, in order.
+/// Sends again what an endpoint missed since a time, or everything since then, in order; at most ten
+/// thousand by one request.
 #[utoipa::path(
     post, path = "/api/v1/endpoints/{endpoint}/replay", tag = "webhooks",
     params(("endpoint" = String, Path)), request_body = ReplayInput,
@@ -263,18 +269,37 @@ pub(crate) async fn replay_since(
     let id: EndpointId = input::id_in_path(&endpoint)?;
     let wanted: ReplayInput = mutation.json()?;
     let since = input::instant("since", &wanted.since).map_err(FieldFault::refuse)?;
+    let after: Option<DeliveryId> = wanted
+        .after
+        .as_deref()
+        .map(|text| input::id_in_body("after", text))
+        .transpose()
+        .map_err(FieldFault::refuse)?;
     let mut change = match mutation.begin(&app, &partner).await? {
         Begun::Fresh(change) => change,
         Begun::Replayed(response) => return Ok(response),
     };
     let now = change.now;
     lock_enabled(&mut change, &partner, id).await?;
-    let with_delivered = wanted.delivered;
-    let replayed =
-        deliveries::replay_since(change.conn(), now, id, since, with_delivered, REPLAY_MAX).await?;
+    if let Some(after) = after {
+        let found = deliveries::find(change.conn(), partner.organisation, after).await?;
+        if found.is_none_or(|found| found.endpoint_id != id) {
+            let rule = "after is not a delivery of this endpoint; begin without it";
+            return Err(FieldFault::new("after", "unknown", rule).refuse());
+        }
+    }
+    let replay = Replay {
+        since,
+        with_delivered: wanted.delivered,
+        after,
+        limit: REPLAY_MAX,
+    };
+    let (replayed, last) = deliveries::replay_since(change.conn(), now, id, &replay).await?;
+    let is_complete = replayed < REPLAY_MAX;
     let body = ReplayedBody {
         replayed,
-        complete: i64::try_from(replayed).is_ok_and(|replayed| replayed < REPLAY_MAX),
+        complete: is_complete,
+        after: last.filter(|_| !is_complete).map(|id| id.to_string()),
     };
     change
         .finish(&app, Reply::new(StatusCode::ACCEPTED, &body)?)

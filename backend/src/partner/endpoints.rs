@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::EndpointId;
-use domain::webhook::{ENDPOINTS_MAX, EventKind, OLD_SECRET_HOURS};
+use domain::webhook::{ENDPOINTS_MAX, EventKind, OLD_SECRET_HOURS, OLD_SECRETS_MAX};
 use providers::Secret;
 use providers::webhook::{Reach, check_url, new_secret};
 use runtime::config::Environment;
@@ -64,7 +64,7 @@ pub(crate) struct EndpointBody {
     failing_since: Option<DateTime<Utc>>,
     /// When it last took something, to the minute.
     delivered_at: Option<DateTime<Utc>>,
-    /// Until when the secret before the last rotation signs too.
+    /// Until when the secret before the last rotation signs too; those before it end earlier.
     old_secret_ends_at: Option<DateTime<Utc>>,
     /// When it was made.
     created_at: DateTime<Utc>,
@@ -282,11 +282,12 @@ pub(crate) async fn delete(
     change.finish(&app, reply).await
 }
 
-/// Gives an endpoint a new secret, shown this once; the old one signs beside it for a day.
+/// Gives an endpoint a new secret, shown this once; the old one signs beside it for a day, and so do
+/// at most three: another rotation waits until one of them has ended.
 #[utoipa::path(
     post, path = "/api/v1/endpoints/{endpoint}/rotate-secret", tag = "webhooks",
     params(("endpoint" = String, Path)),
-    responses((status = 200, body = EndpointSecretBody), (status = 404))
+    responses((status = 200, body = EndpointSecretBody), (status = 404), (status = 409))
 )]
 pub(crate) async fn rotate(
     partner: Partner,
@@ -305,7 +306,13 @@ pub(crate) async fn rotate(
         .ok_or_else(ApiError::not_found)?;
     let (secret, cipher) = draw_secret(&app)?;
     let old_ends_at = now + TimeDelta::hours(OLD_SECRET_HOURS);
-    endpoints::rotate_secret(change.conn(), now, id, &cipher, old_ends_at).await?;
+    if !endpoints::rotate_secret(change.conn(), now, id, &cipher, old_ends_at).await? {
+        let rule = format!(
+            "{OLD_SECRETS_MAX} old secrets still sign; rotate again when the oldest of them has \
+             ended, at most {OLD_SECRET_HOURS} hours after it was replaced"
+        );
+        return Err(ApiError::conflict("too_many_secrets", rule));
+    }
     audited(&app, &mut change, &partner, "endpoint.secret_rotated", id).await?;
     show_secret(&app, change, &partner, id, (StatusCode::OK, &secret)).await
 }

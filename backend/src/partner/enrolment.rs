@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::i18n::Language;
 use domain::id::{AgentId, GroupId, OrganisationId};
 use domain::msisdn::Msisdn;
@@ -16,6 +16,13 @@ use store::{Connection, Pii, StoreError, agents, groups, wards};
 use utoipa::ToSchema;
 
 use super::input::{self, FieldFault};
+
+/// Day on which Kenya's Data Protection Act, 2019 (No. 24 of 2019) began to apply: no consent under it
+/// is older.
+const CONSENT_AT_MIN: NaiveDate = match NaiveDate::from_ymd_opt(2019, 11, 25) {
+    Some(day) => day,
+    None => NaiveDate::MIN,
+};
 
 /// A farmer to enrol. She chooses her PIN herself, at her first purchase.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -252,6 +259,10 @@ fn consent(
     if at > now {
         let rule = "consent.at must not be in the future";
         return Err(FieldFault::new("consent.at", "in_the_future", rule));
+    }
+    if at.date_naive() < CONSENT_AT_MIN {
+        let rule = format!("consent.at must be {CONSENT_AT_MIN} or later");
+        return Err(FieldFault::new("consent.at", "too_long_ago", rule));
     }
     Ok((obtained, at))
 }

@@ -78,7 +78,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Every farmer of the organisation.
+/// Every farmer of the organisation; needs `farmers:read` as well.
 #[utoipa::path(
     get, path = "/api/v1/exports/farmers.csv", tag = "exports",
     responses((status = 200, body = String, content_type = "text/csv"))
@@ -87,6 +87,7 @@ pub(crate) async fn farmers(
     partner: Partner,
     State(app): State<App>,
 ) -> Result<Response, ApiError> {
+    partner.require(Scope::FarmersRead)?;
     export(app, partner, "farmers.csv", &FARMERS, farmer_page).await
 }
 
@@ -99,6 +100,7 @@ pub(crate) async fn policies(
     partner: Partner,
     State(app): State<App>,
 ) -> Result<Response, ApiError> {
+    partner.require(Scope::PoliciesRead)?;
     export(app, partner, "policies.csv", &POLICIES, policy_page).await
 }
 
@@ -111,6 +113,7 @@ pub(crate) async fn payouts(
     partner: Partner,
     State(app): State<App>,
 ) -> Result<Response, ApiError> {
+    partner.require(Scope::PayoutsRead)?;
     export(app, partner, "payouts.csv", &PAYOUTS, payout_page).await
 }
 
@@ -271,10 +274,13 @@ fn write<'a>(rows: impl Iterator<Item = impl Iterator<Item = &'a str>>) -> Resul
     Ok(bytes.into())
 }
 
-/// A cell that no spreadsheet computes: `=`, `+`, `-`, `@`, tab and carriage return at its start
-/// would begin a formula (OWASP, "CSV injection").
+/// A cell that no spreadsheet computes: `=`, `+`, `-`, `@` and their full-width twins at its start,
+/// also behind blanks, would begin a formula, and so may a control character (OWASP, "CSV
+/// injection").
 fn guarded(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    let begins = cell.trim_start();
+    let computes = begins.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
+    if computes || cell.starts_with(char::is_control) {
         format!("'{cell}")
     } else {
         cell.to_owned()
@@ -288,7 +294,7 @@ mod tests {
     #[test]
     fn a_cell_that_would_compute_is_quoted_and_commas_stay_in_their_cell() {
         let row = [
-            "=1+1", "+254", "-1", "@a", "\ta", "\ra", "plain", "a,\"b\"", "",
+            "=1+1", "+254", "-1", "@a", "\ta", "\ra", " =1", "\n@a", "＝1", "plain", "a,\"b\"", "",
         ];
         let bytes = write(std::iter::once(row.into_iter())).unwrap();
         let mut reader = csv::ReaderBuilder::new()
@@ -297,7 +303,8 @@ mod tests {
         let read = reader.records().next().unwrap().unwrap();
         let cells: Vec<_> = read.iter().collect();
         let expected = [
-            "'=1+1", "'+254", "'-1", "'@a", "'\ta", "'\ra", "plain", "a,\"b\"", "",
+            "'=1+1", "'+254", "'-1", "'@a", "'\ta", "'\ra", "' =1", "'\n@a", "'＝1", "plain",
+            "a,\"b\"", "",
         ];
         assert_eq!(cells, expected);
     }

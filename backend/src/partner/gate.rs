@@ -3,7 +3,7 @@
 //! `app::build`; a handler behind it finds its [`Partner`] and checks nothing more.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use store::api_keys::{self, Holder, Scope, USE_NOTED_SECONDS};
@@ -11,7 +11,7 @@ use store::api_keys::{self, Holder, Scope, USE_NOTED_SECONDS};
 use super::caller::Partner;
 use super::credential;
 use crate::App;
-use crate::error::ApiError;
+use crate::error::{ApiError, as_problem};
 
 /// Lets a request through to its handler, or answers it.
 pub(crate) async fn pass(
@@ -67,26 +67,21 @@ async fn let_in(app: &App, headers: &HeaderMap, scope: Scope) -> Result<Partner,
             detail,
         ));
     }
-    if !key.scopes.contains(&scope) {
-        reject(app, "scope");
-        let detail = format!("the key lacks the scope {}", scope.as_str());
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "missing_scope",
-            detail,
-        ));
-    }
+    let partner = Partner {
+        organisation,
+        key: key.id,
+        scopes: key.scopes,
+    };
+    partner
+        .require(scope)
+        .inspect_err(|_| reject(app, "scope"))?;
     let is_noted = key
         .last_used_at
         .is_some_and(|at| (now - at).num_seconds() < USE_NOTED_SECONDS);
     if !is_noted {
         api_keys::note_use(&mut conn, now, key.id).await?;
     }
-    Ok(Partner {
-        organisation,
-        key: key.id,
-        scopes: key.scopes,
-    })
+    Ok(partner)
 }
 
 /// The key of a request: `Authorization: Bearer mck_…` or `X-Api-Key: mck_…`. What does not look
@@ -97,31 +92,6 @@ fn key_of(headers: &HeaderMap) -> Option<&str> {
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let plain = || headers.get("x-api-key")?.to_str().ok();
     bearer.or_else(plain).filter(|key| credential::is_key(key))
-}
-
-/// What layers answer in plain text (a body too large, an unknown method) as the API answers.
-fn as_problem(response: Response) -> Response {
-    let is_plain = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_none_or(|kind| kind == HeaderValue::from_static("text/plain; charset=utf-8"));
-    match response.status() {
-        StatusCode::PAYLOAD_TOO_LARGE if is_plain => {
-            let detail = "the body is larger than this route takes";
-            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response()
-        }
-        StatusCode::METHOD_NOT_ALLOWED if is_plain => {
-            let allow = response.headers().get(header::ALLOW).cloned();
-            let detail = "the resource has no such method; see the Allow header";
-            let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-            let mut problem = error.into_response();
-            if let Some(allow) = allow {
-                problem.headers_mut().insert(header::ALLOW, allow);
-            }
-            problem
-        }
-        _ => response,
-    }
 }
 
 fn reject(app: &App, reason: &str) {

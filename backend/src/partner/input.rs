@@ -4,8 +4,8 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 use crate::error::ApiError;
@@ -67,12 +67,18 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// Refuses a body with the character U+0000 in a text: no database keeps it. In JSON it can only be
 /// written as an escape.
 pub(crate) fn require_storable(body: &[u8]) -> Result<(), ApiError> {
+    let unstorable = || {
+        let rule = "texts must not have the character U+0000";
+        Err(ApiError::refused("unstorable", rule))
+    };
+    if body.contains(&0) {
+        return unstorable();
+    }
     let mut rest = body;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'\\' | 0)) {
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
         let (_, from) = rest.split_at(at);
-        if from.starts_with(b"\\u0000") || from.starts_with(b"\0") {
-            let rule = "texts must not have the character U+0000";
-            return Err(ApiError::malformed(rule));
+        if from.starts_with(b"\\u0000") {
+            return unstorable();
         }
         // behind the escaped character, which may be a backslash
         rest = from.get(2..).unwrap_or_default();

@@ -32,6 +32,7 @@ pub(crate) mod payouts;
 mod place;
 pub(crate) mod plots;
 pub(crate) mod policies;
+pub(crate) mod products;
 pub(crate) mod quotes;
 mod rows;
 
@@ -49,6 +50,7 @@ pub(crate) fn routes() -> Vec<Route> {
         plots::routes(),
         agents::routes(),
         groups::routes(),
+        products::routes(),
         quotes::routes(),
         policies::routes(),
         payments::routes(),

@@ -40,8 +40,8 @@ pub(crate) struct Paging {
 impl FromRequestParts<App> for Paging {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let Filter(query): Filter<PageQuery> = Filter::from_request_parts(parts, app).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let query: PageQuery = read(parts)?;
         let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             let rule = format!("limit must be 1 to {LIMIT_MAX}");
@@ -63,10 +63,19 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Filter<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
-        Query::try_from_uri(&parts.uri)
-            .map(|Query(filter)| Self(filter))
-            .map_err(|fault| ApiError::malformed(fault.body_text()))
+        let query = parts.uri.query().unwrap_or_default();
+        if query.contains("%00") {
+            let rule = "texts must not have the character U+0000";
+            return Err(ApiError::refused("unstorable", rule));
+        }
+        read(parts).map(Self)
     }
+}
+
+fn read<T: DeserializeOwned>(parts: &Parts) -> Result<T, ApiError> {
+    Query::try_from_uri(&parts.uri)
+        .map(|Query(query)| query)
+        .map_err(|fault| ApiError::malformed(fault.body_text()))
 }
 
 /// One page of a list.
@@ -95,6 +104,15 @@ impl<T> Listed<T> {
             next_cursor: last.map(write_cursor),
         }
     }
+}
+
+/// What the store would give of a list that is whole in memory: the rows of a page and one more.
+pub(crate) fn cut<R>(mut rows: Vec<R>, paging: Paging, id: impl Fn(&R) -> Uuid) -> Vec<R> {
+    rows.sort_by_key(&id);
+    let after = paging.slice.after;
+    rows.retain(|row| after.is_none_or(|after| id(row) > after));
+    rows.truncate(usize::from(paging.slice.limit).saturating_add(1));
+    rows
 }
 
 fn write_cursor(id: Uuid) -> String {

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::cell::PlotCell;
 use domain::i18n::Crop;
 use domain::id::{FarmerId, PlotId};
+use domain::season::local_day;
 use domain::ussd::{PLOTS_MAX, read_acres};
 use serde::{Deserialize, Serialize};
 use store::api_keys::Scope;
@@ -23,6 +24,9 @@ use super::place::{self, Point, Polygon};
 use crate::App;
 use crate::error::ApiError;
 use crate::routes::Route;
+
+/// How far a day of sowing may be from today: two years, for a crop that stays on the field.
+const SOWN_DAYS_MAX: i64 = 731;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -203,6 +207,16 @@ fn read(wanted: &PlotInput) -> Result<Read, FieldFault> {
     })
 }
 
+/// A day of sowing that can be meant: what stands on the field, or will.
+fn sown_on(day: Option<NaiveDate>, now: DateTime<Utc>) -> Result<Option<NaiveDate>, FieldFault> {
+    let is_near = |day: &NaiveDate| (local_day(now) - *day).num_days().abs() <= SOWN_DAYS_MAX;
+    if day.as_ref().is_none_or(is_near) {
+        return Ok(day);
+    }
+    let rule = format!("sown_on must be within {SOWN_DAYS_MAX} days of today");
+    Err(FieldFault::new("sown_on", "out_of_range", rule))
+}
+
 /// Adds a plot of one of the organisation's farmers.
 #[utoipa::path(
     post, path = "/api/v1/plots", tag = "plots", request_body = PlotInput,
@@ -220,6 +234,7 @@ pub(crate) async fn add(
         Begun::Replayed(response) => return Ok(response),
     };
     let now = change.now;
+    let sown_on = sown_on(wanted.sown_on, now).map_err(FieldFault::refuse)?;
     let organisation = partner.organisation;
     let conn = change.conn();
     let farmer = enrolments::find(conn, &app.pii, organisation, read.farmer)
@@ -253,7 +268,7 @@ pub(crate) async fn add(
         cell,
         acres_e2: read.acres_e2,
         crop: read.crop,
-        sown_on: wanted.sown_on,
+        sown_on,
         intent_key: None,
     };
     plots::insert_located(conn, now, &new, located_by).await?;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::id::{AgentId, FarmerId, PolicyId, QuoteId};
 use domain::money::Money;
 use domain::policy::PolicyState;
@@ -14,22 +14,27 @@ use domain::quote::{Quote, sale_window_of};
 use domain::season::SeasonKey;
 use domain::ussd::CONSENT_VERSION;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::api_keys::Scope;
 use store::partner_views::{self, PolicyFilter, PolicyView};
 use store::policies::{self, Consent};
-use store::{Connection, agents, capacity, receipts};
+use store::{Connection, StoreError, agents, capacity, receipts};
 use utoipa::{IntoParams, ToSchema};
 
 use super::amount::Amount;
 use super::caller::Partner;
 use super::change::{Begun, Mutation, Reply};
 use super::input::{self, FieldFault};
+use super::issue::{self, Actor};
 use super::page::{Filter, Listed, PageQuery, Paging};
 use super::quotes::{self, CoverBody};
 use crate::App;
 use crate::error::ApiError;
 use crate::routes::Route;
 use crate::ussd::{ask_for_premium, planned};
+
+/// How far the clock of whoever wrote the consent down may be behind ours.
+const CLOCKS_APART_MAX: TimeDelta = TimeDelta::minutes(10);
 
 pub(super) fn routes() -> Vec<Route> {
     let (reads, writes) = (Scope::PoliciesRead, Scope::PoliciesWrite);
@@ -281,13 +286,29 @@ async fn attempt(
     let now = change.now;
     let conn = change.conn();
     let consent = consent(conn, partner, now, wanted.consent.as_ref()).await?;
-    let policy = bind(app, conn, partner, now, id).await?;
+    let policy = bind(app, conn, partner, now, id, &consent).await?;
     policies::record_consent(conn, policy.id, &consent).await?;
     ask_for_premium(app, now, &policy, conn).await?;
+    note(app, conn, now, partner, "policy.bought", policy.id).await?;
     let body = load(conn, partner, policy.id).await?;
     let location = format!("/api/v1/policies/{}", policy.id);
     let reply = Reply::created(location, &body)?.hashed();
     change.finish(app, reply).await
+}
+
+/// Writes down whose key bought or cancelled: a consent that is disputed can be traced to it.
+async fn note(
+    app: &App,
+    conn: &mut Connection,
+    now: DateTime<Utc>,
+    partner: &Partner,
+    action: &str,
+    policy: PolicyId,
+) -> Result<(), StoreError> {
+    let actor = Actor(partner.key.to_string());
+    let details = json!({ "organisation": partner.organisation.to_string() });
+    let noted = (action, &*policy.to_string(), details);
+    issue::note(conn, now, &app.ids, &actor, noted).await
 }
 
 /// Writes the policy of a quote, with its exposure reserved.
@@ -297,8 +318,14 @@ async fn bind(
     partner: &Partner,
     now: DateTime<Utc>,
     id: QuoteId,
+    consent: &Consent,
 ) -> Result<policies::Policy, ApiError> {
     let (given, plot, version) = quotes::accepted(conn, partner, id).await?;
+    if consent.obtained_at < given.created_at - CLOCKS_APART_MAX {
+        let rule = "consent.obtained_at is before the quote; she agrees to a price she was told";
+        let fault = FieldFault::new("consent.obtained_at", "before_the_quote", rule);
+        return Err(fault.refuse());
+    }
     let live = policies::find_live_locked(conn, plot.id, given.version, given.season_year).await?;
     if let Some(live) = live {
         return Err(already_insured(live.id));
@@ -349,7 +376,7 @@ async fn bind(
 fn already_insured(id: PolicyId) -> ApiError {
     let rule = "the plot has this cover for this season already; see `policy_id`";
     let mut error = ApiError::conflict("already_insured", rule);
-    error.more = Some(("policy_id", serde_json::json!(id.to_string())));
+    error.more = Some(("policy_id", json!(id.to_string())));
     error
 }
 
@@ -443,6 +470,7 @@ pub(crate) async fn cancel(
     policies::cancel(conn, now, id).await?;
     capacity::release(conn, policy.exposure(), policy.sum_insured).await?;
     let body = load(conn, &partner, id).await?;
+    note(&app, conn, now, &partner, "policy.cancelled", id).await?;
     let reply = Reply::ok(&body)?.hashed();
     change.finish(&app, reply).await
 }

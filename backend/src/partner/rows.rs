@@ -1,7 +1,11 @@
 //! Rows of a file of farmers, from CSV or JSON, each readable or with its faults. Must never fail a
 //! file because of one row. Used by `bulk`.
 
+use std::fmt;
+
 use csv::{ReaderBuilder, StringRecord, Trim};
+use serde::Deserializer;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::bulk::{BulkInput, ROWS_MAX};
@@ -37,6 +41,7 @@ const REQUIRED: [&str; 6] = [
 
 /// Reads a file by its `Content-Type`.
 pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Vec<Row>, ApiError> {
+    input::require_storable(body)?;
     let rows = match content_type {
         "text/csv" => csv_rows(body)?,
         "application/json" => json_rows(body)?,
@@ -65,6 +70,31 @@ fn json_rows(body: &[u8]) -> Result<Vec<Row>, ApiError> {
         return Err(too_many());
     }
     Ok(file.farmers.into_iter().map(json_row).collect())
+}
+
+/// The rows of a list, one more than a file may have at most: what is too long is counted, not kept.
+pub(super) fn bounded<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<Value>, D::Error> {
+    struct Rows;
+    impl<'de> Visitor<'de> for Rows {
+        type Value = Vec<Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of farmers")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Value>, A::Error> {
+            let mut rows = Vec::new();
+            while rows.len() <= ROWS_MAX {
+                match list.next_element()? {
+                    Some(row) => rows.push(row),
+                    None => return Ok(rows),
+                }
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(rows)
+        }
+    }
+    source.deserialize_seq(Rows)
 }
 
 fn json_row(value: Value) -> Row {
@@ -96,6 +126,14 @@ fn csv_rows(body: &[u8]) -> Result<Vec<Row>, ApiError> {
     loop {
         match reader.read_byte_record(&mut record) {
             Ok(true) if rows.len() == ROWS_MAX => return Err(too_many()),
+            // a quote left open would swallow the rest of the file into one row
+            Ok(true) if record.as_slice().contains(&b'\n') => {
+                let line = record.position().map_or(0, csv::Position::line);
+                let rule = format!(
+                    "a cell that begins on line {line} has a line break; is a quote left open?"
+                );
+                return Err(ApiError::refused("line_break_in_cell", rule));
+            }
             Ok(true) => rows.push(csv_row(&columns, &record)),
             Ok(false) => return Ok(rows),
             Err(_) => return Err(ApiError::malformed("the body must be CSV with commas")),

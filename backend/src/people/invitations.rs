@@ -20,8 +20,8 @@ use store::{Connection, StoreError, credentials};
 
 use super::sessions::SessionShown;
 use super::{
-    Slice, audited, codes, cut, email, hash, passwords, read, require_other, role, rows_and_one,
-    secret, token,
+    Slice, audited, codes, cut, email, grantable, hash, passwords, read, require_other,
+    rows_and_one, secret, token,
 };
 use crate::App;
 use crate::auth::Operator;
@@ -152,7 +152,7 @@ pub(crate) struct Confirm {
     post, path = "/api/v1/operator/invitations", tag = "people", request_body = Invite,
     responses(
         (status = 201, description = "Invited; the token is shown this once", body = Invited),
-        (status = 403, description = "`forbidden`: administrators only"),
+        (status = 403, description = "`forbidden`: administrators only; `command_line_only`: approvers and administrators"),
         (status = 409, description = "`not_yourself`"),
         (status = 422, description = "`unknown_role` or `not_an_address`"),
     ), security(("operator" = []))
@@ -166,7 +166,7 @@ pub(crate) async fn invite(
         &body,
         "{\"email\": \"name@example.com\", \"role\": \"operator\"}",
     )?;
-    let role = role(&asked.role)?;
+    let role = grantable(&asked.role)?;
     let email = email(&asked.email).ok_or_else(|| {
         ApiError::refused("not_an_address", "email must be like name@example.com")
     })?;

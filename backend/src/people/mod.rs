@@ -28,6 +28,7 @@ pub use audit::verify;
 pub use invitations::{Invited, invite_from_command_line};
 
 use crate::error::ApiError;
+use crate::partner::input::require_storable;
 use crate::routes::{Auth, Limit, Route};
 
 /// Rows of a list when none are asked for.
@@ -118,6 +119,7 @@ impl From<&Operator> for OperatorShown {
 #[into_params(parameter_in = Query)]
 pub(crate) struct Slice {
     /// How many, 1 to 200; 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
     /// `next_cursor` of the part before.
     cursor: Option<String>,
@@ -166,6 +168,7 @@ fn rows_and_one(rows: usize) -> i64 {
 
 /// A body as JSON; `example` says what it should have been.
 fn read<T: DeserializeOwned>(body: &[u8], example: &str) -> Result<T, ApiError> {
+    require_storable(body)?;
     serde_json::from_slice(body).map_err(|_| ApiError::malformed(format!("send {example}")))
 }
 
@@ -175,6 +178,25 @@ fn role(text: &str) -> Result<OperatorRole, ApiError> {
         let known = OperatorRole::ALL.map(OperatorRole::as_str).join(", ");
         ApiError::refused("unknown_role", format!("role must be one of {known}"))
     })
+}
+
+/// A role that an administrator may give. Who invites sees the token and could use it themselves, so
+/// the roles that release money or invite come from the command line, where somebody else sits.
+fn grantable(text: &str) -> Result<OperatorRole, ApiError> {
+    match role(text)? {
+        role @ (OperatorRole::Operator | OperatorRole::Auditor) => Ok(role),
+        role @ (OperatorRole::Approver | OperatorRole::Administrator) => {
+            let role = role.as_str();
+            Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "command_line_only",
+                format!(
+                    "nobody becomes {role} over HTTP; whoever runs the servers does it with \
+                     `backend operator invite --role {role}`"
+                ),
+            ))
+        }
+    }
 }
 
 /// An address as stored: lower case, one `@` with something on both sides.

@@ -1,5 +1,5 @@
 //! The people who work here: who they are, what they may do, and that they left. Must never let a
-//! person change their own access; so one administrator always remains.
+//! person change their own access, or give another the power to release money.
 //! Called by administrators, and by everybody about themselves.
 
 use axum::Json;
@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::operators::{self, Person};
 use store::sessions::{self, SessionEnd};
-use store::{Connection, StoreError};
+use store::{Connection, StoreError, invitations};
 
-use super::{OperatorShown, Slice, audited, cut, read, require_other, role, rows_and_one};
+use super::{OperatorShown, Slice, audited, cut, grantable, read, require_other, rows_and_one};
 use crate::App;
 use crate::auth::Operator;
 use crate::error::ApiError;
@@ -106,6 +106,7 @@ pub(crate) async fn list(
     params(("operator" = String, Path, description = "`opr_…`")), request_body = NewRole,
     responses(
         (status = 200, description = "They have the role", body = OperatorShown),
+        (status = 403, description = "`command_line_only`: approvers and administrators"),
         (status = 404, description = "`unknown_operator`"),
         (status = 409, description = "`not_yourself`, or `conflict`: they have left"),
         (status = 422, description = "`unknown_role`"),
@@ -117,13 +118,16 @@ pub(crate) async fn set_role(
     Path(subject): Path<String>,
     body: Bytes,
 ) -> Result<Json<OperatorShown>, ApiError> {
-    let asked: NewRole = read(&body, "{\"role\": \"approver\"}")?;
-    let role = role(&asked.role)?;
+    let asked: NewRole = read(&body, "{\"role\": \"auditor\"}")?;
+    let role = grantable(&asked.role)?;
     let now = app.clock.now();
     let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
     let person = other(&mut tx, &operator, &subject).await?;
     operators::set_role(&mut tx, person.id, role).await?;
-    let details = json!({ "from": person.role.as_str(), "to": role.as_str() });
+    let withdrawn = invitations::withdraw_with(&mut tx, now, person.id).await?;
+    let details = json!({
+        "from": person.role.as_str(), "to": role.as_str(), "invitations_withdrawn": withdrawn,
+    });
     let (actor, subject) = (operator.id.to_string(), person.id.to_string());
     let what = ("person.role_changed", subject.as_str(), details);
     audited(&mut tx, now, &app.ids, &actor, what).await?;
@@ -156,7 +160,8 @@ pub(crate) async fn end(
     operators::end(&mut tx, now, person.id).await?;
     let ended = sessions::end_all(&mut tx, now, person.id, SessionEnd::PersonEnded).await?;
     let (actor, subject) = (operator.id.to_string(), person.id.to_string());
-    let details = json!({ "sessions_ended": ended });
+    let withdrawn = invitations::withdraw_with(&mut tx, now, person.id).await?;
+    let details = json!({ "sessions_ended": ended, "invitations_withdrawn": withdrawn });
     let what = ("person.ended", subject.as_str(), details);
     audited(&mut tx, now, &app.ids, &actor, what).await?;
     tx.commit().await.map_err(StoreError::from)?;

@@ -25,6 +25,12 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// What is on it, if it was read less than a minute ago.
+    pub(super) fn fresh(&self) -> Option<Arc<Catalogue>> {
+        let (catalogue, at) = self.last()?;
+        (at.elapsed() < READ_AGAIN).then_some(catalogue)
+    }
+
     /// What is on it now. Fails only when nothing was ever read.
     pub(super) async fn current(&self, pool: &Pool) -> Result<Arc<Catalogue>, StoreError> {
         let last = self.last();

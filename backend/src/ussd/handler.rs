@@ -4,10 +4,12 @@
 //! Called by the gateway, once for every input of a caller.
 
 use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::body::to_bytes;
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,6 +19,7 @@ use domain::msisdn::Msisdn;
 use domain::ussd::{
     self, CONTINUE, Catalogue, Kind, Notice, Paused, Reply, Screen, Session, Step, Turn, View,
 };
+use futures_util::FutureExt as _;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -27,6 +30,8 @@ use super::needs::{self, HopError};
 use super::session::{self, Record, text_hash};
 use crate::App;
 use crate::error::ApiError;
+use crate::limits;
+use crate::routes::{BODY_BYTES_MAX, REQUEST_SECONDS_MAX};
 
 /// Longest a hop may take; the gateway hangs up after 10 s.
 const HOP_SECONDS_MAX: u64 = 8;
@@ -64,12 +69,11 @@ struct Answer {
 }
 
 /// `POST /api/ussd`: only where no token is configured.
-pub(super) async fn without_token(
-    State(app): State<App>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    if app.config.at_callback_token.is_empty() {
-        answer(&app, body).await
+pub(super) async fn without_token(State(app): State<App>, request: Request) -> Response {
+    if !app.limits.allows_hop() {
+        limits::ussd_busy(&app.metrics)
+    } else if app.config.at_callback_token.is_empty() {
+        always_a_screen(&app, request).await
     } else {
         unknown_path(&app)
     }
@@ -79,15 +83,44 @@ pub(super) async fn without_token(
 pub(super) async fn with_token(
     State(app): State<App>,
     Path(token): Path<String>,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
     let expected = app.config.at_callback_token.expose().as_bytes();
     let right = !expected.is_empty() && bool::from(expected.ct_eq(token.as_bytes()));
-    if right {
-        answer(&app, body).await
+    if !app.limits.allows_hop() {
+        limits::ussd_busy(&app.metrics)
+    } else if right {
+        always_a_screen(&app, request).await
     } else {
         unknown_path(&app)
     }
+}
+
+/// A failure of ours (a panic, a body that does not come) is still a screen, because the gateway
+/// shows its own error for anything but 200.
+async fn always_a_screen(app: &App, request: Request) -> Response {
+    let answering = async {
+        let mut reading = pin!(to_bytes(request.into_body(), BODY_BYTES_MAX));
+        // it comes with the head, nearly always: no timer for that
+        let body = if let Some(body) = reading.as_mut().now_or_never() {
+            body.ok()
+        } else {
+            let limit = Duration::from_secs(REQUEST_SECONDS_MAX);
+            let body = tokio::time::timeout(limit, reading).await;
+            body.ok().and_then(Result::ok)
+        };
+        answer(app, body).await
+    };
+    if let Ok(response) = AssertUnwindSafe(answering).catch_unwind().await {
+        return response;
+    }
+    // the panic hook has printed where
+    tracing::error!("a ussd hop panicked");
+    app.metrics
+        .ussd_sessions
+        .with_label_values(&["failed", "panic"])
+        .inc();
+    limits::ended(Notice::Failed)
 }
 
 fn unknown_path(app: &App) -> Response {
@@ -98,9 +131,12 @@ fn unknown_path(app: &App) -> Response {
     ApiError::not_found().into_response()
 }
 
-async fn answer(app: &App, body: Result<Bytes, BytesRejection>) -> Response {
+async fn answer(app: &App, body: Option<Bytes>) -> Response {
     let started = Instant::now();
-    let answer = match body.ok().as_deref().and_then(read) {
+    let dial = body.as_deref().and_then(read);
+    // it is a piece of the connection's buffer, which can then be used again
+    drop(body);
+    let answer = match dial {
         _ if !app.config.enable_ussd => told(Notice::Closed, None),
         Some(dial) => answer_dial(app, &dial).await,
         None => {
@@ -261,10 +297,8 @@ impl<'a> Talk<'a> {
             saved_at: self.now,
         };
         if newest {
-            let App {
-                redis, pii, ids, ..
-            } = self.app;
-            session::save_later(redis, pii, ids, self.phone_index, &record);
+            let app = self.app;
+            session::save_later(&app.redis, &app.pii, &app.ids, self.phone_index, &record);
         }
         Ok(Answer {
             reply: record.reply,
@@ -285,11 +319,8 @@ impl<'a> Talk<'a> {
         };
         match record {
             Some(record) if record.session_id == self.dial.session_id => {
-                let consumed = self
-                    .inputs
-                    .get(..record.hops)
-                    .map(|inputs| inputs.join("*"));
-                let hash = consumed.map(|text| text_hash(&self.dial.session_id, &text));
+                let consumed = self.consumed(record.hops);
+                let hash = consumed.map(|text| text_hash(&self.dial.session_id, text));
                 if record.hops < self.inputs.len() && hash.as_ref() == Some(&record.text_hash) {
                     return Start {
                         session: Some(record.session),
@@ -307,9 +338,21 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// The text up to and with its `hops`th input; `None` when it has fewer.
+    fn consumed(&self, hops: usize) -> Option<&str> {
+        let inputs = self.inputs.get(..hops)?;
+        let stars = hops.saturating_sub(1);
+        let bytes: usize = inputs.iter().map(|input| input.len()).sum();
+        self.dial.text.get(..bytes.saturating_add(stars))
+    }
+
     /// Goes through every input that was not consumed yet.
     async fn walk(&self, start: Start) -> Result<(Session, Reply), HopError> {
-        let catalogue = self.app.ussd.shelf.current(&self.app.pool).await?;
+        let shelf = &self.app.ussd.shelf;
+        let catalogue = match shelf.fresh() {
+            Some(catalogue) => catalogue,
+            None => Box::pin(shelf.current(&self.app.pool)).await?,
+        };
         let resumed = start.opened_with.is_some();
         let (mut session, mut reply) = if let Some(session) = start.session {
             (
@@ -334,10 +377,9 @@ impl<'a> Talk<'a> {
                 .and_then(|i| self.inputs.get(i))
                 .unwrap_or(&"");
             let hop = ussd::Hop { input, previous };
-            let before = session.clone();
             (session, reply) = self
                 .hop(index + 1, start.replayed, &catalogue, |turn| {
-                    ussd::step(&before, hop, turn)
+                    ussd::step(&session, hop, turn)
                 })
                 .await?;
         }
@@ -368,7 +410,10 @@ impl<'a> Talk<'a> {
             };
             match decide(&turn) {
                 Ok(step) => return self.perform(&hop, step).await,
-                Err(need) => needs::load(self.app, &hop, self.now, need, &mut view).await?,
+                // boxed: most hops need nothing, and every hop would carry its size
+                Err(need) => {
+                    Box::pin(needs::load(self.app, &hop, self.now, need, &mut view)).await?;
+                }
             }
         }
         Err(HopError::Unsatisfied)
@@ -381,7 +426,7 @@ impl<'a> Talk<'a> {
             intents,
         } = step;
         for intent in &intents {
-            match intents::perform(self.app, hop, self.now, intent).await? {
+            match Box::pin(intents::perform(self.app, hop, self.now, intent)).await? {
                 Performed::Done => {}
                 Performed::Bought(premium) => reply = ussd::bought(session.language, premium),
                 Performed::Refused(refusal) => {

@@ -4,6 +4,7 @@
 //! Must never call a provider inside a hop, never limit by address, never log what was typed.
 //! Its routes are listed in `crate::routes`; its state is held by the app.
 
+mod callers;
 mod catalogue;
 mod handler;
 mod intents;
@@ -15,21 +16,28 @@ mod session;
 // a purchase that a partner makes asks for its premium exactly as one by phone does
 pub(crate) use intents::{ask_for_premium, planned};
 
+use std::sync::Arc;
+
+use runtime::lifecycle::Lifecycle;
+use store::{Pii, Pool};
+
 use crate::config::Config;
 use crate::routes::{Auth, Limit, Route};
 
 /// What the channel holds besides what every handler shares.
 pub(crate) struct Channel {
     shelf: catalogue::Shelf,
+    callers: callers::Callers,
     pins: pins::Pins,
     phones: limits::Phones,
 }
 
 impl Channel {
     /// With an empty shelf, filled at the first hop.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, lifecycle: &Lifecycle, pool: &Pool, pii: &Arc<Pii>) -> Self {
         Self {
             shelf: catalogue::Shelf::default(),
+            callers: callers::Callers::new(lifecycle, pool, pii),
             pins: pins::Pins::new(&config.pin_pepper),
             phones: limits::Phones::new(&config.ceilings),
         }

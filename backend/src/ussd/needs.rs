@@ -39,39 +39,33 @@ pub(super) async fn load(
     need: Need,
     view: &mut View,
 ) -> Result<(), HopError> {
-    if let Need::PinCheck(pin) = need {
-        view.pin = Some(check_pin(app, hop, now, &pin).await?);
-        return Ok(());
-    }
-    let mut conn = app.pool.acquire().await.map_err(StoreError::from)?;
     match need {
-        Need::Farmer => view.farmer = Some(find_farmer(app, hop, &mut conn).await?),
+        Need::PinCheck(pin) => view.pin = Some(check_pin(app, hop, now, &pin).await?),
+        Need::Farmer => view.farmer = Some(find_farmer(app, hop).await?),
         Need::Policies => {
+            let mut conn = app.pool.acquire().await.map_err(StoreError::from)?;
             let limit = i64::try_from(POLICIES_MAX).unwrap_or(i64::MAX);
             view.policies = Some(seasons::list_policies(&mut conn, hop.phone_index, limit).await?);
         }
         Need::Season(plot) => {
+            let mut conn = app.pool.acquire().await.map_err(StoreError::from)?;
             let season = seasons::find(&mut conn, hop.phone_index, plot).await?;
             view.season = Some(match season {
                 Some(season) => summarise(&mut conn, now, season).await?,
                 None => None,
             });
         }
-        Need::PinCheck(_) => {}
     }
     Ok(())
 }
 
-async fn find_farmer(
-    app: &App,
-    hop: &Hop<'_>,
-    conn: &mut Connection,
-) -> Result<Option<Farmer>, HopError> {
-    let Some(caller) = farmers::find_caller(conn, &app.pii, hop.phone_index).await? else {
+async fn find_farmer(app: &App, hop: &Hop<'_>) -> Result<Option<Farmer>, HopError> {
+    let Some(caller) = app.ussd.callers.find(hop.phone_index).await? else {
         return Ok(None);
     };
     let recorded = if hop.replayed {
-        store::ussd::list_by_session(conn, hop.session_key).await?
+        let mut conn = app.pool.acquire().await.map_err(StoreError::from)?;
+        store::ussd::list_by_session(&mut conn, hop.session_key).await?
     } else {
         Vec::new()
     };

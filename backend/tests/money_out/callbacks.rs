@@ -269,6 +269,8 @@ async fn a_final_refusal_gives_the_money_back_and_tells_the_farmer(pool: PgPool)
             .await,
         1
     );
+    let hers = "select count(*) from payout_legs where concerns_farmer";
+    assert_eq!(house.count(hers).await, 1);
     let mut conn = house.conn().await;
     assert_eq!(legs::pause(&mut conn).await.unwrap(), Pause::None);
 }
@@ -288,6 +290,8 @@ async fn troubles_of_our_own_account_pause_sending_and_spare_the_farmer(pool: Pg
             .await,
         0
     );
+    let hers = "select count(*) from payout_legs where concerns_farmer";
+    assert_eq!(house.count(hers).await, 0);
     let mut conn = house.conn().await;
     assert_eq!(legs::pause(&mut conn).await.unwrap(), Pause::Sending);
     drop(conn);

@@ -81,6 +81,26 @@ async fn a_rotated_secret_is_new_and_the_old_one_lasts_a_day(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_fourth_rotation_in_a_day_is_refused_because_three_old_secrets_sign(pool: PgPool) {
+    let house = House::new(pool).await;
+    let key = house.partner("Ours").await;
+    let path = format!("{}/rotate-secret", made(&key).await);
+    for number in 0..3 {
+        let rotated = key
+            .post(&path, &format!("rotate-{number}"), &json!({}))
+            .await;
+        assert_eq!(rotated.status, StatusCode::OK, "{}", rotated.text());
+        house.time.advance(TimeDelta::hours(1));
+    }
+    let fourth = key.post(&path, "rotate-3", &json!({})).await;
+    assert_eq!(fourth.status, StatusCode::CONFLICT);
+    assert_eq!(fourth.code(), "too_many_secrets");
+    house.time.advance(TimeDelta::hours(21));
+    let later = key.post(&path, "rotate-4", &json!({})).await;
+    assert_eq!(later.status, StatusCode::OK, "{}", later.text());
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn outside_development_an_address_must_be_public_and_https(pool: PgPool) {
     let flags = ["--environment", "staging"];
     let house = House::with(pool, &flags).await;
@@ -195,6 +215,47 @@ async fn disabling_gives_up_what_waits_and_a_replay_brings_it_back(pool: PgPool)
         .await;
     assert_eq!(one.status, StatusCode::ACCEPTED, "{}", one.text());
     assert_eq!(one.json()["replays"], 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_replay_of_very_many_goes_on_where_it_ended(pool: PgPool) {
+    let house = House::new(pool).await;
+    let key = house.partner("Ours").await;
+    let path = made(&key).await;
+    let first = tested(&key, &path, "test").await;
+    house
+        .change(
+            "update deliveries set state = 'delivered', next_attempt_at = null,
+                 decided_at = created_at;
+             insert into deliveries (id, endpoint_id, organisation_id, event_id, kind, subject_id,
+                 body, state, occurred_at, decided_at, created_at)
+             select gen_random_uuid(), endpoint_id, organisation_id, gen_random_uuid(), kind,
+                 subject_id, body, state, occurred_at, decided_at, created_at
+             from deliveries cross join generate_series(1, 10000)",
+        )
+        .await;
+    let replay = format!("{path}/replay");
+    let mut body = json!({ "since": "2026-01-01T00:00:00Z", "delivered": true });
+    let most = key.post(&replay, "replay-1", &body).await.json();
+    assert_eq!(most["replayed"], 10_000);
+    assert_eq!(most["complete"], false);
+    // they arrive at once
+    house
+        .change(
+            "update deliveries set state = 'delivered', next_attempt_at = null,
+                 decided_at = created_at",
+        )
+        .await;
+    body["after"] = most["after"].clone();
+    let rest = key.post(&replay, "replay-2", &body).await;
+    assert_eq!(rest.json(), json!({ "replayed": 1, "complete": true }));
+    let again = "select count(*) from deliveries where replays <> 1";
+    assert_eq!(house.count(again).await, 0);
+    body["after"] = json!(first.rsplit('/').next().unwrap());
+    let other = key.post(ENDPOINTS, "make-other", &wanted()).await;
+    let replay = format!("{}/replay", other.header("location"));
+    let strange = key.post(&replay, "replay-3", &body).await;
+    assert_eq!(strange.json()["errors"][0]["field"], "after");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -81,3 +81,20 @@ async fn no_cell_of_an_export_computes(pool: PgPool) {
     }
     assert!(!our.ids.is_empty());
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_export_shows_no_more_than_the_key_may_read(pool: PgPool) {
+    let house = House::new(pool).await;
+    let ours = house.partner("Ours").await;
+    let exporter = house
+        .key(ours.organisation, "exports:read,payouts:read")
+        .await;
+    for (file, expected) in [
+        ("farmers", StatusCode::FORBIDDEN),
+        ("policies", StatusCode::FORBIDDEN),
+        ("payouts", StatusCode::OK),
+    ] {
+        let answer = exporter.get(&format!("/api/v1/exports/{file}.csv")).await;
+        assert_eq!(answer.status, expected, "{file}");
+    }
+}

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use backend::Config;
 use backend::app::{App, Parts, build};
 use backend::partner::{Command, command};
+use chrono::{DateTime, Utc};
 use domain::id::OrganisationId;
 use runtime::clock::{Clock, Held};
 use runtime::ids::Ids;
@@ -178,6 +179,10 @@ impl House {
 }
 
 impl Key<'_> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.house.app.clock.now()
+    }
+
     pub(crate) fn request(&self, method: &str, path: &str) -> axum::http::request::Builder {
         Request::builder()
             .method(method)

@@ -194,6 +194,15 @@ async fn a_key_hears_how_much_is_left_and_429_when_nothing_is(pool: PgPool) {
     assert_eq!(busy.code(), "too_many_requests");
     assert_eq!(busy.header("ratelimit-remaining"), "0");
     assert!(busy.header("retry-after").parse::<u64>().unwrap() >= 1);
+    // what is no credential buys no counter of its own
+    for (name, value) in [("authorization", "Basic 1"), ("authorization", "Basic 2")] {
+        let request = Request::builder()
+            .uri("/api/v1/organisation")
+            .header(name, value)
+            .header("x-api-key", &key.secret);
+        let answer = house.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{value}");
+    }
     let other = house.key(key.organisation, "organisation:read").await;
     let other = other.get("/api/v1/organisation").await;
     assert_eq!(other.status, StatusCode::OK);

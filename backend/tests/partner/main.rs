@@ -4,6 +4,7 @@
 mod admin;
 mod bulk;
 mod endpoints;
+mod examples;
 mod exports;
 mod farmers;
 mod house;

@@ -57,12 +57,15 @@ async fn quoted(key: &Key<'_>, once: &str, plot: &str) -> String {
 }
 
 fn purchase(quote: &str) -> Value {
-    let consent = json!({ "version": "2026-01", "obtained_at": "2026-02-02T08:30:00Z" });
+    let consent = json!({ "version": "2026-01", "obtained_at": "2026-02-02T09:00:00Z" });
     json!({ "quote": quote, "consent": consent })
 }
 
+/// Buys with her consent of now.
 async fn buy(key: &Key<'_>, once: &str, quote: &str) -> Answer {
-    key.post(POLICIES, once, &purchase(quote)).await
+    let mut wanted = purchase(quote);
+    wanted["consent"]["obtained_at"] = json!(key.now().to_rfc3339());
+    key.post(POLICIES, once, &wanted).await
 }
 
 /// The code of what is wrong: of the field, if it is one.
@@ -158,7 +161,7 @@ async fn a_purchase_sent_again_asks_her_phone_once(pool: PgPool) {
     let body = bought.json();
     assert_eq!(body["state"], "awaiting_premium");
     assert_eq!(body["consent"]["version"], "2026-01");
-    assert_eq!(body["consent"]["obtained_at"], "2026-02-02T08:30:00Z");
+    assert_eq!(body["consent"]["obtained_at"], "2026-02-02T09:00:00Z");
     assert_eq!(body["consent"]["obtained_by"], agent.member("id"));
     let named = "select count(*) from outbox o join receipts r on r.id = o.subject_id
                  join policies p on p.id = r.policy_id
@@ -309,6 +312,11 @@ async fn without_her_consent_nothing_is_bought(pool: PgPool) {
             "in_the_future",
         ),
         (
+            json!({ "version": version, "obtained_at": "2026-02-02T08:49:59Z" }),
+            "consent.obtained_at",
+            "before_the_quote",
+        ),
+        (
             json!({ "version": version, "obtained_at": at, "obtained_by": foreign.member("id") }),
             "consent.obtained_by",
             "unknown",
@@ -425,4 +433,24 @@ async fn policies_are_listed_by_what_they_are(pool: PgPool) {
     let known = house.send(request.unwrap()).await;
     assert_eq!(known.status, StatusCode::NOT_MODIFIED);
     assert!(known.body.is_empty());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_corrected_product_does_not_insure_a_plot_twice(pool: PgPool) {
+    let house = House::new(pool).await;
+    let key = house.partner("Ours").await;
+    sell(&house, CODE, 1_000_000).await;
+    let plot = plot(&key, 1).await;
+    let first = quoted(&key, "q1", &plot).await;
+    let bought = key.post(POLICIES, "b1", &purchase(&first)).await;
+    assert_eq!(bought.status, StatusCode::CREATED, "{}", bought.text());
+    house.time.advance(chrono::TimeDelta::minutes(10));
+    sell(&house, CODE, 999_999).await;
+    let second = quoted(&key, "q2", &plot).await;
+    let refused = key.post(POLICIES, "b2", &purchase(&second)).await;
+    assert_eq!(code(&refused), "already_insured", "{}", refused.text());
+    assert_eq!(house.count(BOUGHT).await, 1);
+    let noted =
+        "select count(*) from audit_log where action = 'policy.bought' and actor like 'key_%'";
+    assert_eq!(house.count(noted).await, 1);
 }

@@ -129,7 +129,9 @@ async fn the_database_itself_shows_a_partner_its_own_rows_only(pool: PgPool) {
     }
     for table in ["organisations", "receipts", "payouts"] {
         let all = format!("select count(*) from {table}");
-        let shown = number_behind(&house.app.pool, ours.organisation, all).await.unwrap();
+        let shown = number_behind(&house.app.pool, ours.organisation, all)
+            .await
+            .unwrap();
         assert_eq!(shown, 1, "{table}");
     }
     let decisions = "select count(id) from evaluations";
@@ -227,6 +229,9 @@ async fn the_database_refuses_rows_that_a_partner_writes_for_another(pool: PgPoo
     let their = seed(&house, &theirs, 2).await;
     let bare = |name: &str| their.ids[name].rsplit('_').next().unwrap().to_owned();
     let (farmer, plot) = (bare("farmer"), bare("plot"));
+    let our = seed(&house, &ours, 1).await;
+    let own = |name: &str| our.ids[name].rsplit('_').next().unwrap().to_owned();
+    let (our_farmer, our_policy) = (own("farmer"), own("policy"));
     let other = theirs.organisation.uuid();
     for stolen in [
         format!(
@@ -238,6 +243,21 @@ async fn the_database_refuses_rows_that_a_partner_writes_for_another(pool: PgPoo
              values (gen_random_uuid(), '{farmer}', '0321', 'c', 'c', 100, 'maize', '2026-01-01')
              returning 1::bigint"
         ),
+        // for a farmer of ours, but another's plot
+        format!(
+            "insert into quotes (id, farmer_id, plot_id, product_version_id, season_year, zone,
+                 sum_insured_minor, premium_minor, currency, created_at, expires_at)
+             select gen_random_uuid(), '{our_farmer}', '{plot}', product_version_id, season_year, zone,
+                 sum_insured_minor, premium_minor, currency, bought_at, lapses_at
+             from policies where id = '{our_policy}' returning 1::bigint"
+        ),
+        // a prompt to another's farmer, and money that nobody paid
+        format!(
+            "insert into receipts (id, policy_id, farmer_id, attempt, rail, amount_minor, currency, state, created_at)
+             values (gen_random_uuid(), '{our_policy}', '{farmer}', 9, 'swypt', 1, 'KES', 'requested', '2026-01-01')
+             returning 1::bigint"
+        ),
+        format!("update receipts set state = 'accepted' where policy_id = '{our_policy}' returning 1::bigint"),
         format!("update farmers set organisation_id = '{other}' returning 1::bigint"),
         format!("delete from plots where id = '{plot}' returning 1::bigint"),
     ] {

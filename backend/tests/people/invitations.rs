@@ -18,7 +18,7 @@ async fn the_first_administrator_comes_from_the_command_line_and_invites_the_oth
     );
 
     house.later(1);
-    let invite = json!({ "email": "Brian@Example.com", "role": "approver" });
+    let invite = json!({ "email": "Brian@Example.com", "role": "auditor" });
     let path = "/api/v1/operator/invitations";
     let (status, invited) = house.act(&asha.bearer, path, &invite).await;
     assert_eq!(status, StatusCode::CREATED, "{invited}");
@@ -32,7 +32,7 @@ async fn the_first_administrator_comes_from_the_command_line_and_invites_the_oth
     let me = house.get("/api/v1/operator/me", &brian.bearer).await.1;
     assert_eq!(
         (&me["name"], &me["role"]),
-        (&json!("Brian"), &json!("approver"))
+        (&json!("Brian"), &json!("auditor"))
     );
     let open = house.get(path, &asha.bearer).await.1;
     assert_eq!(open["items"], json!([]));
@@ -220,7 +220,7 @@ async fn who_lost_the_telephone_is_invited_again_and_old_ways_in_end(pool: PgPoo
     for _ in 0..5 {
         house.sign_in("Brian", "wrong", "000000").await;
     }
-    let invite = json!({ "email": "brian@example.com", "role": "approver" });
+    let invite = json!({ "email": "brian@example.com", "role": "auditor" });
     let path = "/api/v1/operator/invitations";
     let invited = house.act(&asha.bearer, path, &invite).await.1;
     // he is known, so no name is asked for
@@ -229,7 +229,7 @@ async fn who_lost_the_telephone_is_invited_again_and_old_ways_in_end(pool: PgPoo
         .await;
     assert_eq!((&again.id, again.name.as_str()), (&brian.id, "Brian"));
     let me = house.get("/api/v1/operator/me", &again.bearer).await.1;
-    assert_eq!(me["role"], "approver");
+    assert_eq!(me["role"], "auditor");
     assert_eq!(
         house.get("/api/v1/operator/me", &brian.bearer).await.0,
         StatusCode::UNAUTHORIZED
@@ -244,7 +244,7 @@ async fn who_lost_the_telephone_is_invited_again_and_old_ways_in_end(pool: PgPoo
         StatusCode::UNAUTHORIZED
     );
     assert_eq!(house.sign_in_rightly(&again).await.0, StatusCode::CREATED);
-    let myself = json!({ "email": "asha@example.com", "role": "approver" });
+    let myself = json!({ "email": "asha@example.com", "role": "operator" });
     assert_eq!(
         house.act(&asha.bearer, path, &myself).await.1["code"],
         "not_yourself"
@@ -296,4 +296,60 @@ async fn who_leaves_is_out_at_once_and_nobody_changes_their_own_access(pool: PgP
     let token = house.invite("brian@example.com", "operator").await;
     let back = house.enrol_with(&token, "").await;
     assert_eq!(back.id, brian.id);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_gives_themselves_the_power_to_release_money(pool: PgPool) {
+    let house = House::new(pool);
+    let asha = house.enrol("Asha", "administrator").await;
+    let brian = house.enrol("Brian", "operator").await;
+    let role_of_brian = format!("/api/v1/operator/people/{}/role", brian.id);
+    for role in ["approver", "administrator"] {
+        let invite = json!({ "email": "puppet@example.com", "role": role });
+        let change = json!({ "role": role });
+        for (path, body) in [
+            ("/api/v1/operator/invitations", &invite),
+            (&role_of_brian, &change),
+        ] {
+            let (status, refused) = house.act(&asha.bearer, path, body).await;
+            assert_eq!(status, StatusCode::FORBIDDEN, "{path} {role}");
+            assert_eq!(refused["code"], "command_line_only", "{path} {role}");
+        }
+    }
+    assert_eq!(
+        house
+            .count("select count(*) from invitations where accepted_at is null")
+            .await,
+        0
+    );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn no_old_invitation_brings_back_who_left_or_lost_a_role(pool: PgPool) {
+    let house = House::new(pool);
+    let asha = house.enrol("Asha", "administrator").await;
+    let carol = house.enrol("Carol", "administrator").await;
+    let path = "/api/v1/operator/invitations";
+    let puppet = json!({ "email": "puppet@example.com", "role": "operator" });
+    let puppet = house.act(&carol.bearer, path, &puppet).await.1;
+    let puppet = puppet["token"].as_str().unwrap().to_owned();
+    let to_carol = house.invite("carol@example.com", "administrator").await;
+    let end = format!("/api/v1/operator/people/{}/end", carol.id);
+    let ended = house.act(&asha.bearer, &end, &Value::Null).await;
+    assert_eq!(ended.0, StatusCode::NO_CONTENT);
+    for token in [&puppet, &to_carol] {
+        let (status, refused) = house.accept(token, "Back Again").await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::NOT_FOUND, &json!("unknown_invitation"))
+        );
+    }
+    // an invitation that was not withdrawn is no better once its giver is no administrator
+    house
+        .tamper("update invitations set withdrawn_at = null where email = 'puppet@example.com'")
+        .await;
+    assert_eq!(
+        house.accept(&puppet, "Puppet").await.0,
+        StatusCode::NOT_FOUND
+    );
 }

@@ -6,6 +6,7 @@
     reason = "what a test cannot set up, it cannot go on without"
 )]
 
+mod crowd;
 mod hostile;
 mod money;
 mod phone;

@@ -203,7 +203,7 @@ async fn without_a_database_she_is_told_and_can_go_on_later(
     let world = World::new(options, connect).await;
     world.farmer(PHONE).await;
     world.talk("S2", PHONE, "1*2*1*1*2*1").await;
-    world.pool.close().await;
+    world.process.close().await;
     // ordinary hops need no database
     assert!(
         world

@@ -34,7 +34,10 @@ pub(crate) const BUY: &str = "1*2*1*1*2*1*2580";
 /// The backend under test.
 pub(crate) struct World {
     router: Router,
+    /// The test's own, as the owner.
     pub(crate) pool: PgPool,
+    /// The backend's.
+    pub(crate) process: PgPool,
     pub(crate) clock: Clock,
     pub(crate) redis: Redis,
     pub(crate) metrics: Arc<Metrics>,
@@ -98,8 +101,9 @@ impl World {
         let url = config.common.redis_url.expose().clone();
         let redis = Redis::open(&url, &prefix, lifecycle.clone(), metrics.clone()).unwrap();
         let pii = Pii::from_hex(&encryption, &index).unwrap();
+        let process = store::testing::as_process(&pool);
         let app = App::new(Parts {
-            pool: store::testing::as_process(&pool),
+            pool: process.clone(),
             redis: redis.clone(),
             clock: clock.clone(),
             ids,
@@ -111,6 +115,7 @@ impl World {
         Self {
             router: build(app),
             pool,
+            process,
             clock,
             redis,
             metrics,

@@ -23,7 +23,7 @@ const fn asset_of(name: &'static str, kind: &'static str, text: &'static str) ->
 
 const JS: &str = "text/javascript; charset=utf-8";
 
-const ASSETS: [Asset; 11] = [
+const ASSETS: [Asset; 15] = [
     asset_of(
         "page.css",
         "text/css; charset=utf-8",
@@ -40,6 +40,10 @@ const ASSETS: [Asset; 11] = [
     asset_of("keys.js", JS, include_str!("../../page/keys.js")),
     asset_of("handset.js", JS, include_str!("../../page/handset.js")),
     asset_of("map.js", JS, include_str!("../../page/map.js")),
+    asset_of("elements.js", JS, include_str!("../../page/elements.js")),
+    asset_of("guide.js", JS, include_str!("../../page/guide.js")),
+    asset_of("bookmark.js", JS, include_str!("../../page/bookmark.js")),
+    asset_of("cells.js", JS, include_str!("../../page/cells.js")),
     asset_of("world.js", JS, include_str!("../../page/world.js")),
     asset_of(
         "icon.svg",

@@ -63,6 +63,8 @@ pub(crate) enum Note {
     SaleOpens,
     /// Everything is settled.
     SeasonOver,
+    /// The days for deciding have passed, and something is not settled.
+    Unsettled,
     /// Releases wait for two people.
     Held,
 }
@@ -160,12 +162,19 @@ impl Player {
         work(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn stop(&self, note: Option<Note>, trouble: Option<String>) {
+    /// Stops play and says why, unless a person has stopped it meanwhile: hers is the reason then.
+    fn stop(&self, note: Note) {
         self.change(|orders| {
-            orders.is_playing = false;
-            orders.note = note;
-            orders.trouble = trouble;
+            if orders.is_playing {
+                orders.is_playing = false;
+                orders.note = Some(note);
+            }
         });
+    }
+
+    /// Whether the season may run on: somebody plays it, and nobody is asked for a PIN.
+    fn may_play(&self, world: &World) -> bool {
+        self.change(|orders| orders.is_playing) && !is_asking(world)
     }
 
     /// One moment, one leg of play, or nothing.
@@ -173,9 +182,9 @@ impl Player {
         let orders = self.orders();
         if let Some(until) = orders.moment_until {
             let moved = self
-                .move_to(until, MOMENT_GRAIN, Stage::Paying)
+                .move_to(until, MOMENT_GRAIN, Stage::Paying, || true)
                 .await
-                .map(|_| ());
+                .map(drop);
             self.change(|orders| {
                 // a later moment may have been asked for meanwhile
                 orders.moment_until = orders.moment_until.filter(|later| *later > until);
@@ -189,45 +198,60 @@ impl Player {
             self.change(|orders| orders.note = Some(Note::PromptOpen));
             return Played::Waiting;
         }
-        let moved = self.play(world.now(), orders.pace).await;
+        let moved = self.play(world, orders.pace).await;
         self.told(moved, Duration::from_millis(orders.pace.pause_ms()))
     }
 
     fn told(&self, moved: anyhow::Result<()>, pause: Duration) -> Played {
         if let Err(error) = moved {
             tracing::warn!(%error, "the page's clock stopped");
-            self.stop(None, Some(format!("{error:#}")));
+            self.change(|orders| {
+                orders.is_playing = false;
+                orders.note = None;
+                orders.trouble = Some(format!("{error:#}"));
+            });
         }
         Played::Moved(pause)
     }
 
-    async fn play(&self, now: DateTime<Utc>, pace: Pace) -> anyhow::Result<()> {
+    async fn play(&self, world: &World, pace: Pace) -> anyhow::Result<()> {
+        let now = world.now();
         let report = self.report().await?;
         let Some(calendar) = Calendar::at(now) else {
             anyhow::bail!("the product's calendar cannot be read");
         };
         let before = standing(&report, calendar.year);
         if is_held(&report) {
-            self.stop(Some(Note::Held), None);
+            self.stop(Note::Held);
             return Ok(());
         }
         let Some(leg) = calendar.leg(now, pace, before) else {
-            self.stop(Some(Note::SeasonOver), None);
+            self.stop(over(before));
             return Ok(());
         };
-        self.change(|orders| orders.note = None);
-        let report = self.move_to(leg.target, leg.grain, leg.stage).await?;
+        // the report took its time: a phone may have been picked up
+        if !self.may_play(world) {
+            return Ok(());
+        }
+        self.change(|orders| {
+            if orders.is_playing {
+                orders.note = None;
+            }
+        });
+        let (report, at) = self
+            .move_to(leg.target, leg.grain, leg.stage, || self.may_play(world))
+            .await?;
         let after = standing(&report, calendar.year);
-        let is_over = calendar.phase(leg.target, after) == Phase::Over;
-        let note = match leg.stop {
+        let is_over = calendar.phase(at, after) == Phase::Over;
+        let note = match leg.stop.filter(|_| at >= leg.target) {
             Some(Stop::LastCall) => Some(Note::LastCall),
             Some(Stop::SaleOpens) => Some(Note::SaleOpens),
             None if is_held(&report) => Some(Note::Held),
-            None if is_over => Some(Note::SeasonOver),
+            None if is_over => Some(over(after)),
             None => None,
         };
-        if note.is_some() {
-            self.stop(note, None);
+        if let Some(note) = note {
+            self.stop(note);
         }
         Ok(())
     }
@@ -237,24 +261,38 @@ impl Player {
         driver.net.ask("/api/v1/operator/report").await
     }
 
-    /// Moves as the season driver does, and says how the product stands then.
+    /// Moves as the season driver does while `may_go_on`, and says how the product stands then, and
+    /// when that is.
     async fn move_to(
         &self,
         target: DateTime<Utc>,
         grain: TimeDelta,
         stage: Stage,
-    ) -> anyhow::Result<Report> {
+        may_go_on: impl Fn() -> bool + Send,
+    ) -> anyhow::Result<(Report, DateTime<Utc>)> {
         self.change(|orders| orders.is_moving = true);
         let mut driver = self.driver.lock().await;
         let moved = async {
             // a person may have moved the file by hand before the page was served
             driver.clock = ClockFile::open(&self.file, DateTime::UNIX_EPOCH)?;
-            driver.advance_to(target, grain, stage).await?;
-            driver.net.ask("/api/v1/operator/report").await
+            driver
+                .advance_while(target, grain, stage, may_go_on)
+                .await?;
+            let report = driver.net.ask("/api/v1/operator/report").await?;
+            Ok((report, driver.clock.now()))
         };
         let moved = moved.await;
         self.change(|orders| orders.is_moving = false);
         moved
+    }
+}
+
+/// Why play ends when the insured year does.
+fn over(standing: Standing) -> Note {
+    if standing.is_insured && !standing.is_settled {
+        Note::Unsettled
+    } else {
+        Note::SeasonOver
     }
 }
 

@@ -147,6 +147,9 @@ pub(super) async fn input(
     if !(1..=INPUT_CHARS_MAX).contains(&length) || typed.text.contains(['*', '#']) {
         return refusal(400, "an answer has 1 to 160 characters, without * and #");
     }
+    if let Some(player) = &page.0.player {
+        player.hold_for_call();
+    }
     hop(&page, &phone, &typed.text).await
 }
 

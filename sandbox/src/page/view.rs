@@ -53,6 +53,7 @@ fn clock(page: &Page, report: Option<&Report>) -> Value {
     let season = Calendar::at(now).map(|calendar| {
         let standing = report.map_or(Standing::default(), |r| standing(r, calendar.year));
         json!({"phase": calendar.phase(now, standing), "year": calendar.year,
+               "is_settled": standing.is_settled || !standing.is_insured,
                "sale": {"opens": calendar.sale.opens_at(), "closes": calendar.sale.closes_at()},
                "cover": {"opens": calendar.cover.opens_at(), "closes": calendar.cover.closes_at()}})
     });
@@ -167,5 +168,6 @@ fn books(page: &Page, seen: &Seen) -> Value {
                           "broken": report.invariants.broken},
            "farmers": report.farmers,
            "payouts": {"planned": report.payouts.planned, "held": report.payouts.held,
-                       "paid": report.payouts.paid, "paid_minor": report.payouts.paid_minor}})
+                       "paid": report.payouts.paid, "refused": report.payouts.refused,
+                       "paid_minor": report.payouts.paid_minor}})
 }

@@ -99,13 +99,25 @@ impl Driver {
         grain: TimeDelta,
         stage: Stage,
     ) -> anyhow::Result<()> {
+        self.advance_while(target, grain, stage, || true).await
+    }
+
+    /// The same as long as `may_go_on` says so, which is asked before every move: whatever is due
+    /// by then is done, and nothing more becomes due.
+    pub(crate) async fn advance_while(
+        &mut self,
+        target: DateTime<Utc>,
+        grain: TimeDelta,
+        stage: Stage,
+        may_go_on: impl Fn() -> bool + Send,
+    ) -> anyhow::Result<()> {
         loop {
             let next = self
                 .settle()
                 .await
                 .with_context(|| format!("in the {stage:?} stage"))?;
             let now = self.clock.now();
-            if now >= target {
+            if now >= target || !may_go_on() {
                 return Ok(());
             }
             let soonest = now.checked_add_signed(grain).unwrap_or(target);

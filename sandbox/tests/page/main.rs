@@ -157,6 +157,55 @@ async fn the_season_plays_in_steps_and_pause_stops_it() {
     );
 }
 
+/// Begins a leg of play, does something after its first move, and gives the clock as it stands then.
+async fn in_the_middle_of_a_leg(town: &town::Town, what: impl Future<Output = ()>) -> Value {
+    let start: DateTime<Utc> = START.parse().unwrap();
+    town.product.0.is_busy.store(true, Ordering::SeqCst);
+    let gate = town.product.0.gate.write().await;
+    let meanwhile = async {
+        while town.world.now() == start {
+            tokio::task::yield_now().await;
+        }
+        what.await;
+        drop(gate);
+    };
+    let (played, ()) = tokio::join!(town.page.step(), meanwhile);
+    assert!(matches!(played, Played::Moved(_)));
+    town.state().await["clock"].clone()
+}
+
+#[tokio::test]
+async fn a_leg_under_way_stops_where_it_is_for_pause_a_call_and_a_prompt() {
+    let after_one_day = "2026-01-16T06:00:00+00:00";
+    for what in ["pause", "dial", "prompt"] {
+        let town = town(true).await;
+        town.product.0.is_insured.store(true, Ordering::SeqCst);
+        town.post("/page/clock", &json!({"playing": true, "pace": "steady"}))
+            .await;
+        let clock = in_the_middle_of_a_leg(&town, async {
+            match what {
+                "pause" => drop(town.post("/page/clock", &json!({"playing": false})).await),
+                "dial" => drop(town.phone("dial", &json!({"code": "*384*57#"})).await),
+                _ => drop(town.ring(844).await),
+            }
+        })
+        .await;
+        assert_eq!(town.world.now().to_rfc3339(), after_one_day, "{what}");
+        let note = match what {
+            "dial" => json!("phone_in_use"),
+            _ => Value::Null,
+        };
+        assert_eq!(clock["note"], note, "{what}");
+        assert_eq!(clock["playing"], json!(what == "prompt"), "{what}");
+        let then = town.page.step().await;
+        let stays = match what {
+            "prompt" => Played::Waiting,
+            _ => Played::Nothing,
+        };
+        assert_eq!(then, stays, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn play_waits_for_an_open_prompt_and_its_answer_lets_a_minute_pass() {
     let town = town(true).await;

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::routing::{get, post};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, StatusCode};
 use runtime::config::Environment;
 use sandbox::page::{self, Page, PageSettings};
@@ -34,6 +34,10 @@ pub(crate) struct Inner {
     pub(crate) is_insured: AtomicBool,
     pub(crate) is_held: AtomicBool,
     pub(crate) tokens: Mutex<Vec<String>>,
+    /// Whether something is due every day.
+    pub(crate) is_busy: AtomicBool,
+    /// While somebody holds this for writing, the product is not idle once time has moved.
+    pub(crate) gate: tokio::sync::RwLock<()>,
 }
 
 impl Product {
@@ -90,8 +94,13 @@ fn product_router(product: Product) -> Router {
         .route(
             "/internal/idle",
             get(async |State(product): State<Product>| {
-                axum::Json(json!({"at": product.now(), "idle": true, "work_now": {},
-                                  "next_urgent": null}))
+                let now = product.now();
+                if now > START.parse::<DateTime<Utc>>().unwrap() {
+                    drop(product.0.gate.read().await);
+                }
+                let is_busy = product.0.is_busy.load(Ordering::SeqCst);
+                axum::Json(json!({"at": now, "idle": true, "work_now": {},
+                                  "next_urgent": is_busy.then(|| now + TimeDelta::days(1))}))
             }),
         )
         .route(

@@ -197,12 +197,13 @@ pub fn fill(template: &str, slots: &[(&str, Slot)], max: usize) -> String {
 
 /// Like [`fill`], but hands back the overlong text as an error instead of cutting it.
 pub fn fit(template: &str, slots: &[(&str, Slot)], max: usize) -> Result<String, String> {
+    let fits = |text: &str| gsm7::length(text).is_some_and(|length| length <= max);
+    let mut text = substitute(template, slots);
+    if fits(&text) {
+        return Ok(text);
+    }
     let mut values: Vec<(&str, Slot)> = slots.to_vec();
     loop {
-        let text = substitute(template, &values);
-        if gsm7::length(&text).is_some_and(|length| length <= max) {
-            return Ok(text);
-        }
         let longest = values
             .iter_mut()
             .filter_map(|(_, slot)| match slot {
@@ -213,6 +214,10 @@ pub fn fit(template: &str, slots: &[(&str, Slot)], max: usize) -> Result<String,
         match longest {
             Some(text) => shorten(text),
             None => return Err(text),
+        }
+        text = substitute(template, &values);
+        if fits(&text) {
+            return Ok(text);
         }
     }
 }

@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::id::{
-    EndpointId, EvaluationId, EventId, FarmerId, IndexRunId, PayoutId, PlotId, PolicyId, RiskId,
+    EndpointId, EvaluationId, EventId, FarmerId, IndexRunId, OrganisationId, PayoutId, PlotId,
+    PolicyId, RiskId,
 };
 use crate::index::PhaseSum;
 use crate::money::Money;
@@ -25,6 +26,8 @@ pub const ATTEMPTS_MAX: u16 = 10;
 pub const FAILING_DAYS_MAX: i64 = 5;
 /// Hours for which the secret before a rotation still signs.
 pub const OLD_SECRET_HOURS: i64 = 24;
+/// Old secrets that sign beside the newest at most; another rotation waits until one has ended.
+pub const OLD_SECRETS_MAX: i32 = 3;
 /// Longest address of an endpoint, bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
 /// Endpoints of one organisation.
@@ -72,13 +75,16 @@ kinds! {
     PayoutRefused = "payout.refused",
     /// The organisation asked for a test of its endpoint.
     EndpointTested = "endpoint.tested",
+    /// Another endpoint of the organisation is no longer told anything, because it failed.
+    EndpointDisabled = "endpoint.disabled",
 }
 
 impl EventKind {
-    /// Whether an endpoint may choose to be told of it; a test is sent on request only.
+    /// Whether an endpoint may choose to be told of it; a test is sent on request only, and that
+    /// another endpoint is disabled is told to all that are left.
     #[must_use]
     pub fn is_subscribable(self) -> bool {
-        self != Self::EndpointTested
+        !matches!(self, Self::EndpointTested | Self::EndpointDisabled)
     }
 }
 
@@ -239,6 +245,24 @@ impl Notice {
             subject: endpoint.uuid(),
             occurred_at,
             data: json!({ "endpoint_id": endpoint.to_string() }),
+        }
+    }
+
+    /// Of an endpoint that was disabled for `reason`; `id` is fresh, because it may happen again.
+    /// The organisation is the subject: what becomes of its endpoints is told in one order.
+    #[must_use]
+    pub fn of_disabled(
+        id: EventId,
+        occurred_at: DateTime<Utc>,
+        (organisation, endpoint): (OrganisationId, EndpointId),
+        reason: &str,
+    ) -> Self {
+        Self {
+            id,
+            kind: EventKind::EndpointDisabled,
+            subject: organisation.uuid(),
+            occurred_at,
+            data: json!({ "endpoint_id": endpoint.to_string(), "disabled_by": reason }),
         }
     }
 

@@ -2,9 +2,10 @@
 //! business rules receive instants as values and must never read one themselves.
 //! Called by every binary, the simulation and tests.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -43,11 +44,27 @@ pub enum Clock {
     Held(Held),
 }
 
-/// A clock read from a file at every call, never going backwards within a process.
+/// Changes of a file closer together than this may carry the same time stamp: the kernel's tick is
+/// 10 ms at most. What was read sooner after a change is read again.
+const STAMP_NANOS: i128 = 50_000_000;
+
+/// A clock looked at in a file at every call, never going backwards within a process. Its content is
+/// read again only when the file is another one or has changed.
 #[derive(Debug)]
 pub struct ManualFile {
     path: PathBuf,
     last_micros: AtomicI64,
+    /// The file as it was when its content was last read; `None` when it may change unnoticed.
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// What tells one content of the file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    bytes: u64,
+    modified_nanos: i128,
+    changed_nanos: i128,
 }
 
 /// A clock in memory; clones share the instant.
@@ -74,6 +91,7 @@ impl Clock {
             Ok(instant) => Ok(Self::Manual(Arc::new(ManualFile {
                 path,
                 last_micros: AtomicI64::new(instant.timestamp_micros()),
+                seen: Mutex::new(None),
             }))),
             Err(reason) => Err(ClockError::File { path, reason }),
         }
@@ -114,11 +132,42 @@ impl Clock {
 impl ManualFile {
     /// The file's instant, or the last one seen when the file is unreadable or went backwards.
     fn now(&self) -> DateTime<Utc> {
-        if let Ok(instant) = read(&self.path) {
-            self.last_micros
-                .fetch_max(instant.timestamp_micros(), Ordering::AcqRel);
+        let stamp = Stamp::of(&self.path);
+        let seen = *self.seen();
+        if stamp.is_none() || stamp != seen {
+            if let Ok(instant) = read(&self.path) {
+                self.last_micros
+                    .fetch_max(instant.timestamp_micros(), Ordering::AcqRel);
+            }
+            // taken before the reading: what changed in between is noticed at the next call
+            *self.seen() = stamp.filter(Stamp::is_settled);
         }
         instant_of(self.last_micros.load(Ordering::Acquire))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Option<Stamp>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let file = std::fs::metadata(path).ok()?;
+        let nanos =
+            |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        Some(Self {
+            inode: file.ino(),
+            bytes: file.size(),
+            modified_nanos: nanos(file.mtime(), file.mtime_nsec()),
+            changed_nanos: nanos(file.ctime(), file.ctime_nsec()),
+        })
+    }
+
+    /// Whether a later change must carry another stamp.
+    fn is_settled(&self) -> bool {
+        let now = system_now().timestamp_nanos_opt().map(i128::from);
+        let changed = self.changed_nanos.max(self.modified_nanos);
+        now.is_some_and(|now| now - changed > STAMP_NANOS)
     }
 }
 
@@ -188,6 +237,24 @@ mod tests {
         assert_eq!(clock.now(), at("2009-05-01T03:00:00Z"));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(clock.now(), at("2009-05-01T03:00:00Z"));
+    }
+
+    #[test]
+    fn every_change_of_the_file_is_seen_at_once_however_close_to_the_last() {
+        let path = std::env::temp_dir().join(format!("clock-close-{}", std::process::id()));
+        let next = path.with_extension("next");
+        std::fs::write(&path, "2009-03-01T00:00:00Z").unwrap();
+        let mode = format!("manual:{}", path.display());
+        let clock = Clock::parse(&mode, Environment::Development).unwrap();
+        let mut expected = clock.now();
+        for _ in 0..500 {
+            expected += TimeDelta::seconds(1);
+            std::fs::write(&next, expected.to_rfc3339()).unwrap();
+            std::fs::rename(&next, &path).unwrap();
+            assert_eq!(clock.now(), expected);
+            assert_eq!(clock.now(), expected);
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

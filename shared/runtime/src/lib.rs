@@ -16,4 +16,5 @@ pub mod memory;
 pub mod metrics;
 pub mod redis;
 pub mod telemetry;
+pub mod together;
 pub mod topology;

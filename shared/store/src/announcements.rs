@@ -1,13 +1,12 @@
-//! What webhooks are about, in one read each, and only where a partner is concerned: a policy, a
-//! payout with the round it is in, an index with the organisations that have policies of its risk.
-//! Also the bells that were lost before anybody
-//! told of them. Reads only, and nothing personal. Called by the outbound worker.
+//! What webhooks are about, and only where a partner is concerned: a policy, a payout with each round
+//! of it, an index with the organisations that have policies of its risk. Also the bells that were
+//! lost before anybody told of them. Reads only, and nothing personal. Called by the outbound worker.
 
 use chrono::{DateTime, Utc};
 use domain::id::{IndexRunId, OrganisationId, PayoutId, PolicyId};
 use domain::money::{Currency, Money};
 use domain::season::Window;
-use domain::webhook::{IndexFacts, PayoutFacts, PolicyFacts};
+use domain::webhook::{EventKind, IndexFacts, PayoutFacts, PolicyFacts};
 use sqlx::PgConnection;
 
 use crate::decode::{corrupt, json, money};
@@ -34,14 +33,21 @@ pub struct Payout {
     pub organisation_id: OrganisationId,
     /// What is told of it.
     pub facts: PayoutFacts,
-    /// When it was first released; never, while it is held.
-    pub approved_at: Option<DateTime<Utc>>,
-    /// How often it was released.
-    pub round: u16,
-    /// When the last of it arrived, if all of it did.
-    pub paid_at: Option<DateTime<Utc>>,
-    /// When and in which round it was last refused.
-    pub refused: Option<(DateTime<Utc>, u16)>,
+    /// Each time that it was released, in order; none, while it is held.
+    pub rounds: Vec<Round>,
+}
+
+/// A payout's release, and what came of it. A refused payout that is tried again is released once
+/// more, and each of its refused legs gets another attempt: the attempt is the round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Round {
+    /// From 1.
+    pub number: u16,
+    /// When it was released.
+    pub released_at: DateTime<Utc>,
+    /// `PayoutPaid` once all of it has arrived, or `PayoutRefused` if the farmer's account did not
+    /// take it, and when. That we must mend something ourselves is no news to a partner.
+    pub ended: Option<(EventKind, DateTime<Utc>)>,
 }
 
 /// An index of a risk with policies of partners.
@@ -104,8 +110,7 @@ pub async fn find_policy(
     }))
 }
 
-/// A payout, if it is a partner's farmer's. Each refused leg that is tried again gets another
-/// attempt, so the highest attempt is the round.
+/// A payout, if it is a partner's farmer's.
 pub async fn find_payout(
     conn: &mut PgConnection,
     id: PayoutId,
@@ -113,27 +118,19 @@ pub async fn find_payout(
     let row = sqlx::query!(
         r#"-- announcements.find_payout
         select p.organisation_id as "organisation_id!", o.policy_id, p.farmer_id, o.evaluation_id,
-               o.amount_minor, o.currency, o.state, o.approved_at, o.decided_at, e.cid,
-               (select coalesce(max(attempt), 1::smallint) from payout_legs
-                where payout_id = o.id) as "round!",
-               (select max(attempt) from payout_legs
-                where payout_id = o.id and state = 'refused') as refused_round,
-               (select max(decided_at) from payout_legs
-                where payout_id = o.id and state = 'refused') as refused_at
+               o.amount_minor, o.currency, o.approved_at, e.cid
         from payouts o
         join policies p on p.id = o.policy_id
         join evaluations e on e.id = o.evaluation_id
         where o.id = $1 and p.organisation_id is not null"#,
         id.uuid(),
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let round =
-        |attempt: i16| u16::try_from(attempt).map_err(|_| corrupt("payout_legs", "attempt", id));
-    let refused = match (row.refused_at, row.refused_round) {
-        (Some(at), Some(attempt)) => Some((at, round(attempt)?)),
-        _ => None,
+    let rounds = match row.approved_at {
+        Some(at) => list_rounds(conn, id, at).await?,
+        None => Vec::new(),
     };
     Ok(Some(Payout {
         organisation_id: row.organisation_id.into(),
@@ -145,11 +142,42 @@ pub async fn find_payout(
             amount: money(row.amount_minor, &row.currency, "payouts", id.uuid())?,
             evidence: row.cid,
         },
-        approved_at: row.approved_at,
-        round: round(row.round)?,
-        paid_at: row.decided_at.filter(|_| row.state == "paid"),
-        refused,
+        rounds,
     }))
+}
+
+/// The rounds of a payout that was first released at `approved_at`.
+async fn list_rounds(
+    conn: &mut PgConnection,
+    id: PayoutId,
+    approved_at: DateTime<Utc>,
+) -> Result<Vec<Round>, StoreError> {
+    let rows = sqlx::query!(
+        r#"-- announcements.list_rounds
+        select attempt, min(planned_at) as planned_at,
+               case when bool_and(state in ('paid', 'refused')) then max(decided_at) end as ended_at,
+               bool_and(state = 'paid') as "is_paid!", bool_or(concerns_farmer) as "is_hers!"
+        from payout_legs where payout_id = $1
+        group by attempt order by attempt"#,
+        id.uuid(),
+    )
+    .fetch_all(conn)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        let kind = if row.is_paid {
+            Some(EventKind::PayoutPaid)
+        } else {
+            row.is_hers.then_some(EventKind::PayoutRefused)
+        };
+        let retried_at = row.planned_at.filter(|_| row.attempt > 1);
+        Ok(Round {
+            number: u16::try_from(row.attempt)
+                .map_err(|_| corrupt("payout_legs", "attempt", id))?,
+            released_at: retried_at.unwrap_or(approved_at),
+            ended: kind.zip(row.ended_at),
+        })
+    });
+    read.collect()
 }
 
 /// An index run, with the organisations that have policies of its risk.

@@ -31,25 +31,49 @@ pub struct Claimed {
     pub secret_ciphers: Vec<Vec<u8>>,
 }
 
-/// Claims up to `limit` due deliveries until `until`, counting the attempt; none of an endpoint
-/// that has `per_endpoint` under way, and at most that many of each. A claim that was never
-/// answered, because its process died, is claimed again after `until`.
+/// How much may be under way at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// To be claimed now.
+    pub limit: i64,
+    /// Under way for one organisation, whichever of its endpoints they go to.
+    pub per_organisation: i64,
+    /// Under way for one endpoint.
+    pub per_endpoint: i64,
+}
+
+/// Claims due deliveries until `until` as far as there is room, counting the attempt. Organisations
+/// take turns: those with the least under way come first, so that one that answers slowly, or has
+/// much to hear, delays only itself. A claim that was never answered, because its process died, is
+/// claimed again after `until`.
 pub async fn claim(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-    limit: i64,
-    per_endpoint: i64,
+    room: Room,
 ) -> Result<Vec<Claimed>, StoreError> {
     let rows = sqlx::query!(
         r#"-- attempts.claim
-        update deliveries
-        set claimed_until = $2, attempts = deliveries.attempts + 1, attempted_at = $1
-        from (
-            select due.id, endpoints.url, endpoints.secret_cipher,
-                   case when endpoints.old_secret_ends_at > $1 then endpoints.old_secret_cipher end
-                       as old_secret_cipher
+        with busy as materialized (
+            select organisation_id, endpoint_id from deliveries where claimed_until > $1
+        ), due as (
+            select head.id, head.next_attempt_at, head.sequence, endpoints.url,
+                   endpoints.secret_cipher || array(
+                       select cipher from unnest(endpoints.old_secret_ciphers,
+                                                 endpoints.old_secrets_end_at)
+                           as old (cipher, ends_at)
+                       where ends_at > $1 order by ends_at desc
+                   ) as secret_ciphers,
+                   row_number() over (partition by endpoints.organisation_id
+                                      order by head.next_attempt_at, head.sequence)
+                       + (select count(*) from busy
+                          where busy.organisation_id = endpoints.organisation_id) as turn
             from endpoints
+            join organisations on organisations.id = endpoints.organisation_id
+            cross join lateral (
+                select greatest($5 - count(*), 0) as room from busy
+                where busy.endpoint_id = endpoints.id
+            ) as free
             cross join lateral (
                 select id, next_attempt_at, sequence from deliveries oldest
                 where oldest.endpoint_id = endpoints.id and oldest.state = 'pending'
@@ -63,30 +87,30 @@ pub async fn claim(
                             < (oldest.occurred_at, oldest.sequence)
                   )
                 order by oldest.next_attempt_at, oldest.sequence
-                limit $4
+                limit free.room
                 for update skip locked
-            ) as due
-            where endpoints.state = 'enabled'
-              and (select count(*) from deliveries busy
-                   where busy.endpoint_id = endpoints.id and busy.claimed_until > $1) < $4
-            order by due.next_attempt_at, due.sequence
-            limit $3
-        ) as picked
+            ) as head
+            where endpoints.state = 'enabled' and organisations.state = 'active'
+        ), picked as (
+            select * from due where turn <= $4
+            order by turn, next_attempt_at, sequence limit $3
+        )
+        update deliveries
+        set claimed_until = $2, attempts = deliveries.attempts + 1, attempted_at = $1
+        from picked
         where deliveries.id = picked.id
         returning deliveries.id, deliveries.endpoint_id, deliveries.organisation_id,
                   deliveries.event_id, deliveries.body, deliveries.attempts,
-                  picked.url as "url!", picked.secret_cipher as "secret_cipher!",
-                  picked.old_secret_cipher"#,
+                  picked.url as "url!", picked.secret_ciphers as "secret_ciphers!""#,
         now,
         until,
-        limit,
-        per_endpoint,
+        room.limit,
+        room.per_organisation,
+        room.per_endpoint,
     )
     .fetch_all(conn)
     .await?;
     let claimed = rows.into_iter().map(|row| {
-        let mut secret_ciphers = vec![row.secret_cipher];
-        secret_ciphers.extend(row.old_secret_cipher);
         Ok(Claimed {
             id: row.id.into(),
             endpoint_id: row.endpoint_id.into(),
@@ -96,14 +120,14 @@ pub async fn claim(
             attempt: u16::try_from(row.attempts)
                 .map_err(|_| corrupt("deliveries", "attempts", row.id))?,
             url: row.url,
-            secret_ciphers,
+            secret_ciphers: row.secret_ciphers,
         })
     });
     claimed.collect()
 }
 
 /// Pending → Delivered, whichever attempt it was that arrived; `false` when it is decided already
-/// or gone. The endpoint's failures are forgotten.
+/// or gone. The endpoint's failures are forgotten, and what waited for this one is due.
 pub async fn record_taken(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -131,8 +155,9 @@ pub async fn record_taken(
         now,
         code(status),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    follow(conn, now, claimed, now).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -167,7 +192,8 @@ pub struct Failed<'a> {
     pub next_attempt_at: Option<DateTime<Utc>>,
 }
 
-/// Pending → Pending at a later time, or Failed; `false` when the claim was superseded meanwhile.
+/// Pending → Pending at a later time, and what waits for it too, or Failed; `false` when the claim
+/// was superseded meanwhile.
 pub async fn record_failed(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -188,9 +214,61 @@ pub async fn record_failed(
         failed.next_attempt_at,
         code(claimed.attempt),
     )
+    .execute(&mut *conn)
+    .await?;
+    let is_current = done.rows_affected() == 1;
+    if is_current {
+        follow(conn, now, claimed, failed.next_attempt_at.unwrap_or(now)).await?;
+    }
+    Ok(is_current)
+}
+
+/// Makes what waits for a delivery due when that is, or now if it is decided: a claim need not look
+/// at it before. Whatever somebody else is changing at this moment is left to them.
+async fn follow(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    claimed: &Claimed,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- attempts.follow
+        update deliveries set next_attempt_at = $3
+        where id in (
+            select later.id
+            from deliveries head
+            join deliveries later
+              on later.endpoint_id = head.endpoint_id and later.subject_id = head.subject_id
+             and (later.occurred_at, later.sequence) > (head.occurred_at, head.sequence)
+            where head.id = $1 and later.state = 'pending'
+              and greatest(later.next_attempt_at, $2) <> $3
+            for update of later skip locked
+        )",
+        claimed.id.uuid(),
+        now,
+        at,
+    )
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
+}
+
+/// An endpoint that nothing waits for any more begins anew: it is not failing while nobody calls it.
+pub async fn forget_failing(
+    conn: &mut PgConnection,
+    endpoint_id: EndpointId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "-- attempts.forget_failing
+        update endpoints set failing_since = null
+        where id = $1 and state = 'enabled'
+          and not exists (select 1 from deliveries
+                          where deliveries.endpoint_id = $1 and deliveries.state = 'pending')",
+        endpoint_id.uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// A status or an attempt as a column holds it; both are far below its limit.

@@ -129,8 +129,9 @@ pub async fn lock_subject(conn: &mut PgConnection, subject: Uuid) -> Result<(), 
     Ok(())
 }
 
-/// The endpoints of an organisation that are to be told; none that is younger than what happened.
-/// They cannot be disabled or deleted until the transaction ends.
+/// The endpoints of an organisation that are to be told; none that is younger than what happened,
+/// and all of them of what cannot be chosen. They cannot be disabled or deleted until the
+/// transaction ends.
 pub async fn list_hearers(
     conn: &mut PgConnection,
     organisation_id: OrganisationId,
@@ -141,13 +142,14 @@ pub async fn list_hearers(
         select endpoints.id,
                endpoints.state = 'enabled' and organisations.state = 'active' as "is_enabled!"
         from endpoints join organisations on organisations.id = endpoints.organisation_id
-        where endpoints.organisation_id = $1 and $2 = any (endpoints.kinds)
+        where endpoints.organisation_id = $1 and ($4 or $2 = any (endpoints.kinds))
           and endpoints.created_at <= $3
         order by endpoints.id
         for share of endpoints"#,
         organisation_id.uuid(),
         notice.kind.as_str(),
         notice.occurred_at,
+        !notice.kind.is_subscribable(),
     )
     .fetch_all(conn)
     .await?;
@@ -160,8 +162,8 @@ pub async fn list_hearers(
         .collect())
 }
 
-/// Writes a delivery, due at once; `false` when this endpoint was told this before, or has been
-/// told of a newer index of the same risk since.
+/// Writes a delivery, due at once or with the earlier one of its subject that waits; `false` when
+/// this endpoint was told this before, or has been told of a newer index of the same risk since.
 pub async fn insert(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -176,7 +178,10 @@ pub async fn insert(
         select $1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::text, $6::uuid, $7::text,
                $8::timestamptz, $9::timestamptz,
                case when $10 then 'pending' else 'failed' end,
-               case when $10 then $9 end,
+               case when $10 then greatest($9, (
+                   select max(earlier.next_attempt_at) from deliveries earlier
+                   where earlier.endpoint_id = $2 and earlier.subject_id = $6
+                     and earlier.state = 'pending' and earlier.occurred_at <= $8)) end,
                case when not $10 then $9 end,
                case when not $10 then $11::text end
         where $5 <> $12::text
@@ -223,8 +228,9 @@ pub async fn give_up(
     Ok(done.rows_affected())
 }
 
-/// Any state → Pending, due now, with all attempts before it again; what is being sent at this
-/// moment is left alone. The caller has locked the endpoint and seen it enabled.
+/// Any state → Pending, due now or with the earlier one of its subject that waits, with all attempts
+/// before it again; what is being sent at this moment is left alone. The caller has locked the
+/// endpoint and seen it enabled.
 pub async fn replay(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -234,8 +240,14 @@ pub async fn replay(
     let done = sqlx::query!(
         "-- deliveries.replay
         update deliveries
-        set state = 'pending', attempts = 0, replays = replays + 1, next_attempt_at = $3,
-            claimed_until = null, decided_at = null
+        set state = 'pending', attempts = 0, replays = replays + 1, claimed_until = null,
+            decided_at = null,
+            next_attempt_at = greatest($3, (
+                select max(earlier.next_attempt_at) from deliveries earlier
+                where earlier.endpoint_id = $1 and earlier.subject_id = deliveries.subject_id
+                  and earlier.state = 'pending'
+                  and (earlier.occurred_at, earlier.sequence)
+                      < (deliveries.occurred_at, deliveries.sequence)))
         where id = $2 and endpoint_id = $1 and (claimed_until is null or claimed_until <= $3)",
         endpoint_id.uuid(),
         id.uuid(),
@@ -246,39 +258,61 @@ pub async fn replay(
     Ok(done.rows_affected() == 1)
 }
 
-/// The same for the oldest `limit` of an endpoint that happened at or after `since` and are not
-/// delivered, or for all of them.
+/// What of an endpoint is sent again, in the order in which it was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Replay {
+    /// What happened, or was given up, at or after this instant; what waits, whenever it happened.
+    pub since: DateTime<Utc>,
+    /// Also what was delivered.
+    pub with_delivered: bool,
+    /// Only what was written after this delivery, where an earlier request ended.
+    pub after: Option<DeliveryId>,
+    /// At most this many.
+    pub limit: i64,
+}
+
+/// The same for many of an endpoint; how many, and the last of them. What waits for its time comes
+/// along, or what was written after it would have to wait for it.
 pub async fn replay_since(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     endpoint_id: EndpointId,
-    since: DateTime<Utc>,
-    with_delivered: bool,
-    limit: i64,
-) -> Result<u64, StoreError> {
+    replay: &Replay,
+) -> Result<(i64, Option<DeliveryId>), StoreError> {
     let done = sqlx::query!(
-        "-- deliveries.replay_since
-        update deliveries
-        set state = 'pending', attempts = 0, replays = replays + 1, next_attempt_at = $2,
-            claimed_until = null, decided_at = null
-        where id in (
-            select id from deliveries
-            where endpoint_id = $1 and occurred_at >= $3
-              and (state = 'failed' or (state = 'delivered' and $4)
-                   or (state = 'pending' and next_attempt_at > $2))
-              and (claimed_until is null or claimed_until <= $2)
-            order by occurred_at, sequence limit $5
-            for update
-        )",
+        r#"-- deliveries.replay_since
+        with replayed as (
+            update deliveries
+            set state = 'pending', attempts = 0, replays = replays + 1, next_attempt_at = $2,
+                claimed_until = null, decided_at = null
+            where id in (
+                select id from deliveries
+                where endpoint_id = $1
+                  and case state
+                      when 'pending' then next_attempt_at > $2
+                      when 'failed' then occurred_at >= $3 or decided_at >= $3
+                      else occurred_at >= $3 and $4
+                  end
+                  and (claimed_until is null or claimed_until <= $2)
+                  and ($5::uuid is null
+                       or sequence > (select sequence from deliveries where id = $5))
+                order by sequence limit $6
+                for update
+            )
+            returning id, sequence
+        )
+        select count(*) as "count!", (array_agg(id order by sequence desc))[1] as last
+        from replayed"#,
         endpoint_id.uuid(),
         now,
-        since,
-        with_delivered,
-        limit,
+        replay.since,
+        replay.with_delivered,
+        replay.after.map(DeliveryId::uuid),
+        replay.limit,
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(done.rows_affected())
+    Ok((done.count, done.last.map(Into::into)))
 }
 
 /// A slice of an organisation's deliveries, in the order in which they were written.
@@ -374,13 +408,15 @@ pub async fn find(
     row.map(Row::read).transpose()
 }
 
-/// Since when the oldest pending delivery has been written.
+/// Since when the oldest pending delivery has been written, of organisations that may be told.
 pub async fn oldest_pending_at(
     conn: &mut PgConnection,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let oldest = sqlx::query_scalar!(
         "-- deliveries.oldest_pending_at
-        select min(created_at) from deliveries where state = 'pending'",
+        select min(created_at) from deliveries
+        where state = 'pending'
+          and organisation_id in (select id from organisations where state = 'active')",
     )
     .fetch_one(conn)
     .await?;

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::id::{EndpointId, OrganisationId, RiskId};
-use domain::webhook::EventKind;
+use domain::webhook::{EventKind, OLD_SECRETS_MAX};
 use sqlx::PgConnection;
 
 use crate::decode::corrupt;
@@ -183,7 +183,8 @@ pub async fn list(
         Row,
         "-- endpoints.list
         select id, organisation_id, url, description, kinds, disabled_by, disabled_at,
-               failing_since, delivered_at, old_secret_ends_at, version, created_at
+               failing_since, delivered_at, old_secrets_end_at[1] as old_secret_ends_at, version,
+               created_at
         from endpoints
         where organisation_id = $1 and ($2::uuid is null or id > $2)
         order by id limit $3",
@@ -206,7 +207,8 @@ pub async fn find(
         Row,
         "-- endpoints.find
         select id, organisation_id, url, description, kinds, disabled_by, disabled_at,
-               failing_since, delivered_at, old_secret_ends_at, version, created_at
+               failing_since, delivered_at, old_secrets_end_at[1] as old_secret_ends_at, version,
+               created_at
         from endpoints where organisation_id = $1 and id = $2",
         organisation_id.uuid(),
         id.uuid(),
@@ -226,7 +228,8 @@ pub async fn lock(
         Row,
         "-- endpoints.lock
         select id, organisation_id, url, description, kinds, disabled_by, disabled_at,
-               failing_since, delivered_at, old_secret_ends_at, version, created_at
+               failing_since, delivered_at, old_secrets_end_at[1] as old_secret_ends_at, version,
+               created_at
         from endpoints where organisation_id = $1 and id = $2 for no key update",
         organisation_id.uuid(),
         id.uuid(),
@@ -259,8 +262,8 @@ pub async fn count_locked(
     Ok(count)
 }
 
-/// Changes an endpoint that the caller has locked at `version`. Enabling forgets its failures;
-/// disabling gives up what waits.
+/// Changes an endpoint that the caller has locked at `version`. Enabling it, or another address,
+/// forgets its failures; disabling gives up what waits.
 pub async fn change(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -275,7 +278,7 @@ pub async fn change(
             state = case when $7 then 'enabled' else 'disabled' end,
             disabled_by = case when $7 then null else coalesce(disabled_by, 'partner') end,
             disabled_at = case when $7 then null else coalesce(disabled_at, $2) end,
-            failing_since = case when $7 and state = 'enabled' then failing_since end
+            failing_since = case when $7 and state = 'enabled' and url = $4 then failing_since end
         where id = $1 and version = $3",
         id.uuid(),
         now,
@@ -319,28 +322,35 @@ pub async fn disable(
 }
 
 /// Gives an endpoint that the caller has locked a new secret; the one it replaces signs beside it
-/// until `old_ends_at`.
+/// until `old_ends_at`. `false`, and nothing is changed, when as many old ones as may still do.
 pub async fn rotate_secret(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     id: EndpointId,
     secret_cipher: &[u8],
     old_ends_at: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "-- endpoints.rotate_secret
         update endpoints
-        set old_secret_cipher = secret_cipher, old_secret_ends_at = $4, secret_cipher = $3,
-            version = version + 1, changed_at = $2
-        where id = $1",
+        set old_secret_ciphers = secret_cipher || live.ciphers,
+            old_secrets_end_at = $4::timestamptz || live.ends_at,
+            secret_cipher = $3, version = version + 1, changed_at = $2
+        from (select coalesce(array_agg(cipher order by ends_at desc), '{}') as ciphers,
+                     coalesce(array_agg(ends_at order by ends_at desc), '{}') as ends_at
+              from endpoints cross join unnest(old_secret_ciphers, old_secrets_end_at)
+                  as old (cipher, ends_at)
+              where id = $1 and ends_at > $2) as live
+        where id = $1 and cardinality(live.ciphers) < $5",
         id.uuid(),
         now,
         secret_cipher,
         old_ends_at,
+        OLD_SECRETS_MAX,
     )
     .execute(conn)
     .await?;
-    one_row(done.rows_affected(), "endpoint", id)
+    Ok(done.rows_affected() == 1)
 }
 
 /// Forgets an endpoint and all its deliveries.

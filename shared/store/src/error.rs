@@ -54,8 +54,10 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                // 08: connection, 57P: shutdown, 53: out of resources, 25006: read-only standby
-                if ["08", "57P", "53", "25006"]
+                // 08: connection, 57P: shutdown, 53: out of resources, 25006: read-only standby; and
+                // what another transaction is to blame for, so that the same again may well do:
+                // 40: serialisation and deadlock, 55P03: a lock not had in time, 57014: too slow
+                if ["08", "57P", "53", "25006", "40", "55P03", "57014"]
                     .iter()
                     .any(|class| code.starts_with(class))
                 {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::i18n::Language;
-use domain::id::{FarmerId, PlotId};
+use domain::id::FarmerId;
 use domain::msisdn::Msisdn;
 use sqlx::PgConnection;
 
@@ -155,36 +155,49 @@ pub async fn find_caller(
     pii: &Pii,
     phone_index: &[u8],
 ) -> Result<Option<Caller>, StoreError> {
+    let callers = list_callers(conn, pii, &[phone_index.to_vec()]).await?;
+    Ok(callers.into_iter().next().map(|(_, caller)| caller))
+}
+
+/// The farmers of these phones with their plots, in one statement, each beside its keyed hash;
+/// strangers are left out.
+pub async fn list_callers(
+    conn: &mut PgConnection,
+    pii: &Pii,
+    phone_indexes: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, Caller)>, StoreError> {
     let rows = sqlx::query!(
-        r#"-- farmers.find_caller
-        select f.id, f.name_cipher, f.language, f.ward_code, f.pin_hash is not null as "has_pin!",
+        r#"-- farmers.list_callers
+        select f.phone_index, f.id, f.name_cipher, f.language, f.ward_code,
+               f.pin_hash is not null as "has_pin!",
                f.created_at, p.id as "plot_id?", p.ward_code as "plot_ward?",
                p.plot_cell as "plot_cell?", p.acres_e2 as "acres_e2?", p.crop as "crop?"
         from farmers f
         left join lateral (
             select * from plots where farmer_id = f.id order by created_at, id limit $2
         ) p on true
-        where f.phone_index = $1
-        order by p.created_at, p.id"#,
-        phone_index,
+        where f.phone_index = any($1)
+        order by f.id, p.created_at, p.id"#,
+        phone_indexes,
         PLOTS_MAX,
     )
     .fetch_all(conn)
     .await?;
-    let Some(first) = rows.first() else {
-        return Ok(None);
-    };
-    let mut caller = Caller {
-        id: first.id.into(),
-        name: pii.open_text(&first.name_cipher)?,
-        language: language(first.id, &first.language)?,
-        ward_code: first.ward_code.clone(),
-        has_pin: first.has_pin,
-        created_at: first.created_at,
-        plots: Vec::new(),
-    };
-    let id = caller.id;
+    let mut callers: Vec<(Vec<u8>, Caller)> = Vec::with_capacity(phone_indexes.len());
     for row in rows {
+        let id = FarmerId::from(row.id);
+        if callers.last().is_none_or(|(_, caller)| caller.id != id) {
+            let caller = Caller {
+                id,
+                name: pii.open_text(&row.name_cipher)?,
+                language: language(row.id, &row.language)?,
+                ward_code: row.ward_code,
+                has_pin: row.has_pin,
+                created_at: row.created_at,
+                plots: Vec::new(),
+            };
+            callers.push((row.phone_index, caller));
+        }
         if let (Some(plot_id), Some(ward_code), Some(cell), Some(acres_e2), Some(crop)) = (
             row.plot_id,
             row.plot_ward,
@@ -192,12 +205,13 @@ pub async fn find_caller(
             row.acres_e2,
             row.crop,
         ) {
-            let id_of_plot = PlotId::from(plot_id);
-            let plot = Plot::decode(id_of_plot, id, ward_code, &cell, acres_e2, &crop)?;
-            caller.plots.push(plot);
+            let plot = Plot::decode(plot_id.into(), id, ward_code, &cell, acres_e2, &crop)?;
+            if let Some((_, caller)) = callers.last_mut() {
+                caller.plots.push(plot);
+            }
         }
     }
-    Ok(Some(caller))
+    Ok(callers)
 }
 
 /// The id of a phone's farmer.
@@ -325,7 +339,7 @@ pub async fn set_language(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query!(
         "-- farmers.set_language
-        update farmers set language = $2 where phone_index = $1",
+        update farmers set language = $2, version = version + 1 where phone_index = $1",
         phone_index,
         language.as_str(),
     )

@@ -49,8 +49,10 @@ pub async fn look(
                 (select min(next_check_at) from payout_legs
                  where next_check_at > $1 and needs_person is null),
                 (select min(next_check_at) from sms where next_check_at > $1),
-                (select min(next_attempt_at) from deliveries
-                 where state = 'pending' and next_attempt_at > $1),
+                -- one that is under way is due again when its claim runs out
+                (select min(greatest(next_attempt_at, claimed_until)) from deliveries
+                 where state = 'pending' and greatest(next_attempt_at, claimed_until) > $1
+                   and organisation_id in (select id from organisations where state = 'active')),
                 (select min(next_check_at) from provider_events
                  where processed_at is null and next_check_at > $1),
                 (select min(available_at) from outbox
@@ -102,9 +104,10 @@ async fn count_due(
             union all
             select 'sms', count(*) from sms where next_check_at <= $1
             union all
-            -- one that waits for an earlier one of its subject is not due
+            -- one that waits for an earlier one of its subject, or that is under way, is not due
             select 'deliveries', count(*) from deliveries d
-            where state = 'pending' and next_attempt_at <= $1
+            where state = 'pending' and greatest(next_attempt_at, claimed_until) <= $1
+              and organisation_id in (select id from organisations where state = 'active')
               and not exists (
                   select 1 from deliveries earlier
                   where earlier.endpoint_id = d.endpoint_id

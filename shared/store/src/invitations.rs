@@ -75,6 +75,25 @@ pub async fn withdraw_open(
     Ok(done.rows_affected())
 }
 
+/// Withdraws the open invitations to a person and those they gave, whose tokens they saw; how many.
+pub async fn withdraw_with(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    person: OperatorId,
+) -> Result<u64, StoreError> {
+    let done = sqlx::query!(
+        r#"-- invitations.withdraw_with
+        update invitations set withdrawn_at = $2
+        where accepted_at is null and withdrawn_at is null
+          and (invited_by = $1 or email = (select email from operators where id = $1))"#,
+        person.uuid(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Adds an invitation; a second open one to the same address breaks a constraint.
 pub async fn add(
     conn: &mut PgConnection,
@@ -98,7 +117,8 @@ pub async fn add(
     Ok(())
 }
 
-/// The invitation of this token if it is still good, locked.
+/// The invitation of this token if it is still good, locked. Good while whoever gave it is an
+/// administrator.
 pub async fn lock(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
@@ -110,6 +130,9 @@ pub async fn lock(
                totp_cipher
         from invitations
         where token_hash = $1 and expires_at > $2 and accepted_at is null and withdrawn_at is null
+          and (invited_by is null or exists (
+              select 1 from operators
+              where operators.id = invitations.invited_by and operators.role = 'administrator' and operators.ended_at is null))
         for update"#,
         token_hash,
         now,

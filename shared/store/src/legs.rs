@@ -128,8 +128,8 @@ pub async fn plan(
     sqlx::query!(
         r#"-- legs.plan
         insert into payout_legs
-            (id, payout_id, leg, attempt, originator_id, amount_minor, currency, state)
-        values ($1, $2, $3, $4, $5, $6, $7, 'planned')
+            (id, payout_id, leg, attempt, originator_id, amount_minor, currency, state, planned_at)
+        values ($1, $2, $3, $4, $5, $6, $7, 'planned', $8)
         on conflict (payout_id, leg, attempt) do nothing"#,
         new.id.uuid(),
         new.payout_id.uuid(),
@@ -138,6 +138,7 @@ pub async fn plan(
         new.originator_id,
         new.amount.minor,
         new.amount.currency.code(),
+        now,
     )
     .execute(&mut *conn)
     .await?;

@@ -191,7 +191,7 @@ pub async fn end_leg(
         r#"-- payouts.end_leg
         update payout_legs
         set state = $2, result_code = $3, rail_receipt = $4, needs_person = $5, decided_at = $6,
-            next_check_at = null
+            next_check_at = null, concerns_farmer = $7
         where id = $1 and state = 'sent'"#,
         leg.id.uuid(),
         state.as_str(),
@@ -199,6 +199,7 @@ pub async fn end_leg(
         receipt,
         needs.map(NeedsPerson::as_str),
         now,
+        needs.is_some_and(NeedsPerson::concerns_farmer),
     )
     .execute(&mut *conn)
     .await?;

@@ -222,7 +222,8 @@ pub async fn find_live_locked(
                accumulation_cell, risk_id, window_start, window_end, sale_closes_at,
                sum_insured_minor, premium_minor, currency, state, short_code, bought_at, lapses_at
         from policies
-        where plot_id = $1 and product_version_id = $2 and season_year = $3
+        where plot_id = $1 and season_year = $3
+          and product_code = (select code from product_versions where id = $2)
           and state in ('awaiting_premium', 'active', 'settled')
         for update",
         plot_id.uuid(),

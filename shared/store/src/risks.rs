@@ -146,29 +146,36 @@ pub async fn postpone_stations(
 
 /// Marks every undecided risk that a station observes on one of the days from `first` to `last`;
 /// returns those that were not marked before, in id order.
+///
+/// The rows are locked before their mark is looked at: an index that is being computed without
+/// these days takes its mark off when it commits, and the mark must be set again after that.
 pub async fn mark_dirty(
     conn: &mut PgConnection,
     station_id: &str,
     first: NaiveDate,
     last: NaiveDate,
 ) -> Result<Vec<RiskId>, StoreError> {
-    let marked = sqlx::query_scalar!(
-        "-- risks.mark_dirty
-        update risks set index_dirty = true
-        where id in (
-                select risks.id from risks
-                join risk_stations on risk_stations.risk_id = risks.id
-                where risk_stations.station_id = $1 and risk_stations.rank is not null
-                  and risks.window_start <= $3 and risks.window_end > $2
-                  and risks.state <> 'evaluated' and not risks.index_dirty
-                order by risks.id
-                for update of risks
-            )
-          and not index_dirty
-        returning id",
+    let locked = sqlx::query_scalar!(
+        "-- risks.lock_observed
+        select risks.id from risks
+        join risk_stations on risk_stations.risk_id = risks.id
+        where risk_stations.station_id = $1 and risk_stations.rank is not null
+          and risks.window_start <= $3 and risks.window_end > $2
+          and risks.state <> 'evaluated'
+        order by risks.id
+        for update of risks",
         station_id,
         first,
         last,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let marked = sqlx::query_scalar!(
+        "-- risks.mark_dirty
+        update risks set index_dirty = true
+        where id = any($1) and not index_dirty
+        returning id",
+        &locked,
     )
     .fetch_all(conn)
     .await?;

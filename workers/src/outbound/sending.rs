@@ -1,23 +1,23 @@
 //! Sends the webhooks that are due: a claim is committed before anything leaves the house, the
 //! answer is recorded after, and no connection of the database is held in between. A process that
 //! dies in the middle leaves a claim that runs out, and the webhook is sent again under its id.
-//! Bounded in all, and per endpoint, so that one dead receiver delays only itself.
+//! Bounded in all, per organisation and per endpoint, so that a dead receiver delays only itself.
 //! Run by `role` in the notify process; `step` is for tests and the simulation.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domain::webhook::{Answer, has_failed_too_long, retry_after};
+use domain::webhook::{Answer, Notice, has_failed_too_long, retry_after};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use providers::Secret;
 use providers::webhook::{self, Post, SendError};
 use serde_json::json;
-use store::attempts::{self, Claimed, Failed};
+use store::attempts::{self, Claimed, Failed, Room};
 use store::audit::{self, Line};
 use store::endpoints::{self, DisabledBy};
-use store::{Connection, StoreError};
+use store::{StoreError, Transaction, deliveries};
 use tokio::time::{Instant, sleep};
 
 use super::Outbound;
@@ -25,7 +25,9 @@ use crate::consumer::chain;
 
 /// Webhooks under way at once, in one process.
 const CONCURRENCY: usize = 32;
-/// Of those, claimed at once for one endpoint.
+/// Of those of all processes, for one organisation: a few that answer slowly leave room for others.
+const PER_ORGANISATION: i64 = 8;
+/// Of those, for one endpoint.
 const PER_ENDPOINT: i64 = 4;
 /// How long a claim lasts, seconds of our clock: four times the longest exchange.
 const CLAIM_SECONDS: i64 = 60;
@@ -115,9 +117,13 @@ impl Outbound {
     async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, StoreError> {
         let now = self.context.clock.now();
         let until = now + TimeDelta::seconds(CLAIM_SECONDS);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let room = Room {
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+            per_organisation: PER_ORGANISATION,
+            per_endpoint: PER_ENDPOINT,
+        };
         let mut conn = self.context.pool.acquire().await?;
-        attempts::claim(&mut conn, now, until, limit, PER_ENDPOINT).await
+        attempts::claim(&mut conn, now, until, room).await
     }
 
     /// One attempt, from the claim to its record; whether it was taken.
@@ -173,6 +179,8 @@ impl Outbound {
             tx.commit().await?;
             return Ok(true);
         }
+        // this may end the endpoint, and its organisation is told so: that is a subject, locked first
+        deliveries::lock_subject(&mut tx, claimed.organisation_id.uuid()).await?;
         let since = attempts::note_failing(&mut tx, now, claimed.endpoint_id).await?;
         let end = match since {
             Some(_) if meaning == Answer::Gone => Some(DisabledBy::Gone),
@@ -191,20 +199,22 @@ impl Outbound {
         attempts::record_failed(&mut tx, now, claimed, &failed).await?;
         if let Some(by) = end {
             self.disable(&mut tx, claimed, by).await?;
+        } else if wait.is_none() {
+            attempts::forget_failing(&mut tx, claimed.endpoint_id).await?;
         }
         tx.commit().await?;
         Ok(false)
     }
 
-    /// Ends an endpoint that is no more; recorded for the partner and for people here.
+    /// Ends an endpoint that is no more; told to the partner's others, recorded for people here.
     async fn disable(
         &self,
-        conn: &mut Connection,
+        tx: &mut Transaction,
         claimed: &Claimed,
         by: DisabledBy,
     ) -> Result<(), StoreError> {
         let now = self.context.clock.now();
-        if !endpoints::disable(conn, now, claimed.endpoint_id, by).await? {
+        if !endpoints::disable(tx, now, claimed.endpoint_id, by).await? {
             return Ok(());
         }
         let (endpoint, reason) = (claimed.endpoint_id.to_string(), by.as_str());
@@ -214,6 +224,10 @@ impl Outbound {
             .endpoints_disabled
             .with_label_values(&[reason])
             .inc();
+        // before the log, whose end is everybody's
+        let whose = (claimed.organisation_id, claimed.endpoint_id);
+        let notice = Notice::of_disabled(self.context.ids.mint(now), now, whose, reason);
+        self.tell(tx, claimed.organisation_id, &notice).await?;
         let line = Line {
             id: self.context.ids.uuid(now),
             actor: ACTOR,
@@ -224,6 +238,6 @@ impl Outbound {
                 "organisation": claimed.organisation_id.to_string(),
             }),
         };
-        audit::record(conn, now, &line).await
+        audit::record(tx, now, &line).await
     }
 }

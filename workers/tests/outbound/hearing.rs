@@ -9,12 +9,12 @@ use domain::id::PolicyId;
 use futures_util::future::{join, join_all};
 use runtime::broker::Message;
 use sqlx::PgPool;
-use store::legs::{self, NewLeg};
 use workers::consumer::{Handler, Outcome};
 use workers::outbound;
 
 use crate::partner::{self, Partner};
 use crate::receiver::Seen;
+use crate::sending::verify;
 
 #[sqlx::test(migrations = "../migrations")]
 async fn what_happened_while_the_receiver_was_down_arrives_once_and_in_order(pool: PgPool) {
@@ -55,6 +55,9 @@ async fn what_happened_while_the_receiver_was_down_arrives_once_and_in_order(poo
         told.entry(payout).or_default().push(seen.kind());
     }
     assert_eq!(told.len(), 3);
+    let secret = partner.secret.as_str();
+    let lines: Vec<(&str, &Seen)> = seen.iter().map(|seen| (secret, seen)).collect();
+    assert_eq!(verify(&lines, Some(partner.now())), ["ok"; 6]);
     for kinds in told.values() {
         assert_eq!(kinds, &["payout.approved", "payout.paid"]);
     }
@@ -98,37 +101,63 @@ async fn how_a_payout_ended_is_told_after_its_release_whichever_bell_is_first(po
     partner.hear(&Event::PayoutRefused { payout_id }).await;
     partner.hear(&Event::PayoutApproved { payout_id }).await;
     partner.drain().await;
-    let kinds = |partner: &Partner| -> Vec<(String, u64)> {
-        let seen = partner.receiver.take();
-        let round = |data: serde_json::Value| data["data"]["round"].as_u64().unwrap();
-        seen.iter().map(|s| (s.kind(), round(s.data()))).collect()
-    };
-    let first = [("payout.approved", 1), ("payout.refused", 1)];
-    assert_eq!(kinds(&partner), first.map(|(k, r)| (k.to_owned(), r)));
+    assert_eq!(rounds(&partner), ["1 payout.approved", "1 payout.refused"]);
 
     // somebody mends it and has it tried again: another round
     partner.pass(TimeDelta::days(1));
-    let context = &partner.house.context;
-    let mut conn = context.pool.acquire().await.unwrap();
-    let leg = legs::list(&mut conn, payout_id).await.unwrap().remove(0);
-    let again = NewLeg {
-        id: context.ids.mint(partner.now()),
-        payout_id,
-        leg: leg.leg,
-        attempt: 2,
-        originator_id: &format!("MC{}", context.ids.base32(18)),
-        amount: leg.amount,
-    };
-    legs::plan(&mut conn, partner.now(), &again).await.unwrap();
-    drop(conn);
+    partner.retry(payout_id).await;
     partner.hear(&Event::PayoutApproved { payout_id }).await;
     partner.drain().await;
     partner.pass(TimeDelta::minutes(1));
     partner.end_payouts("paid").await;
     partner.hear(&Event::PayoutPaid { payout_id }).await;
     partner.drain().await;
-    let second = [("payout.approved", 2), ("payout.paid", 2)];
-    assert_eq!(kinds(&partner), second.map(|(k, r)| (k.to_owned(), r)));
+    assert_eq!(rounds(&partner), ["2 payout.approved", "2 payout.paid"]);
+}
+
+/// What came since it was last asked, with the round of each.
+fn rounds(partner: &Partner) -> Vec<String> {
+    let seen = partner.receiver.take();
+    let told = |seen: &Seen| format!("{} {}", seen.data()["data"]["round"], seen.kind());
+    seen.iter().map(told).collect()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn rounds_that_nobody_heard_of_are_told_in_order_by_whichever_bell_comes_first(pool: PgPool) {
+    let partner = Partner::open(pool).await;
+    let payout_id = partner.settle().await[0];
+    // refused, mended, refused for a reason of ours, mended and paid, while nobody listened
+    partner.pass(TimeDelta::minutes(1));
+    partner.end_payouts("refused").await;
+    partner.pass(TimeDelta::days(1));
+    partner.retry(payout_id).await;
+    partner.end_payouts("refused").await;
+    partner
+        .house
+        .tamper("update payout_legs set concerns_farmer = false where attempt = 2")
+        .await;
+    partner.pass(TimeDelta::days(1));
+    partner.retry(payout_id).await;
+    partner.end_payouts("paid").await;
+    partner.pass(TimeDelta::hours(1));
+    for event in [
+        Event::PayoutPaid { payout_id },
+        Event::PayoutRefused { payout_id },
+        Event::PayoutApproved { payout_id },
+    ] {
+        assert_eq!(partner.hear(&event).await, Outcome::Done);
+    }
+    partner.drain().await;
+    assert_eq!(
+        rounds(&partner),
+        [
+            "1 payout.approved",
+            "1 payout.refused",
+            "2 payout.approved",
+            "3 payout.approved",
+            "3 payout.paid"
+        ]
+    );
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -136,6 +165,10 @@ async fn a_refusal_that_is_ours_to_mend_is_not_told(pool: PgPool) {
     let partner = Partner::open(pool).await;
     let payout_id = partner.settle().await[0];
     partner.end_payouts("refused").await;
+    partner
+        .house
+        .tamper("update payout_legs set concerns_farmer = false")
+        .await;
     // no bell rings for such a refusal; the sweeps may ring for the release again
     partner.hear(&Event::PayoutApproved { payout_id }).await;
     partner.drain().await;

@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod fairness;
 mod hearing;
 mod partner;
 mod receiver;
+mod recovery;
 #[path = "../support/season.rs"]
 mod season;
 mod sending;

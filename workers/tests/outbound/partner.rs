@@ -8,9 +8,10 @@ use domain::webhook::{EventKind, Notice};
 use providers::webhook::new_secret;
 use runtime::broker::Message;
 use runtime::config::Environment;
-use store::deliveries::{self, Hearer, NewDelivery};
-use store::endpoints::{self, NewEndpoint};
+use store::deliveries::{self, Hearer, NewDelivery, Replay};
+use store::endpoints::{self, Change, Endpoint, NewEndpoint};
 use store::fixtures::Plan;
+use store::legs::{self, NewLeg};
 use store::organisations::{self, NewOrganisation, OrganisationKind};
 use store::{Pool, testing};
 use uuid::Uuid;
@@ -127,10 +128,11 @@ impl Partner {
             .collect()
     }
 
-    /// All money has arrived, or come back, now.
+    /// All money has arrived now, or come back for a reason of the farmer's own.
     pub(crate) async fn end_payouts(&self, state: &str) {
         let sql = format!(
-            "update payout_legs set state = '{state}', decided_at = '{now}', next_check_at = null
+            "update payout_legs set state = '{state}', decided_at = '{now}', next_check_at = null,
+                 concerns_farmer = '{state}' = 'refused'
              where state = 'planned';
              update payouts set state = '{state}', decided_at = '{now}'",
             now = self.now().to_rfc3339(),
@@ -140,17 +142,76 @@ impl Partner {
             .unwrap();
     }
 
+    /// A person has a refused payout tried again, without a bell.
+    pub(crate) async fn retry(&self, payout_id: PayoutId) {
+        let (context, now) = (&self.house.context, self.now());
+        let mut conn = context.pool.acquire().await.unwrap();
+        let leg = legs::list(&mut conn, payout_id).await.unwrap().remove(0);
+        let again = NewLeg {
+            id: context.ids.mint(now),
+            payout_id,
+            leg: leg.leg,
+            attempt: leg.attempt + 1,
+            originator_id: &format!("MC{}", context.ids.base32(18)),
+            amount: leg.amount,
+        };
+        legs::plan(&mut conn, now, &again).await.unwrap();
+        legs::unflag(&mut conn, leg.id).await.unwrap();
+    }
+
+    /// The endpoint as it stands.
+    pub(crate) async fn found(&self) -> Endpoint {
+        let mut conn = self.house.context.pool.acquire().await.unwrap();
+        endpoints::find(&mut conn, self.organisation, self.endpoint)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Its partner enables the endpoint, at this address.
+    pub(crate) async fn enable_at(&self, url: &str) {
+        let found = self.found().await;
+        let change = Change {
+            url,
+            description: "back",
+            kinds: &found.kinds,
+            is_enabled: true,
+        };
+        let mut conn = self.house.context.pool.acquire().await.unwrap();
+        endpoints::change(&mut conn, self.now(), found.id, found.version, &change)
+            .await
+            .unwrap();
+    }
+
+    /// Its partner has everything since then sent again, or only what was missed; how many.
+    pub(crate) async fn replay(&self, since: DateTime<Utc>, with_delivered: bool) -> i64 {
+        let replay = Replay {
+            since,
+            with_delivered,
+            after: None,
+            limit: 100,
+        };
+        let mut conn = self.house.context.pool.acquire().await.unwrap();
+        let replayed = deliveries::replay_since(&mut conn, self.now(), self.endpoint, &replay);
+        replayed.await.unwrap().0
+    }
+
     /// A test of the endpoint, as its partner asks for it.
     pub(crate) async fn test(&self) {
+        self.test_of(self.organisation, self.endpoint).await;
+    }
+
+    /// A test of another endpoint.
+    pub(crate) async fn test_of(&self, organisation_id: OrganisationId, endpoint_id: EndpointId) {
         let (context, now) = (&self.house.context, self.now());
-        let notice = Notice::of_test(context.ids.mint(now), now, self.endpoint);
+        let notice = Notice::of_test(context.ids.mint(now), now, endpoint_id);
         let new = NewDelivery {
             id: context.ids.mint(now),
             hearer: Hearer {
-                endpoint_id: self.endpoint,
+                endpoint_id,
                 is_enabled: true,
             },
-            organisation_id: self.organisation,
+            organisation_id,
             notice: &notice,
         };
         let mut conn = context.pool.acquire().await.unwrap();

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::Event;
 use domain::webhook::ATTEMPTS_MAX;
 use futures_util::future::join;
@@ -15,16 +15,18 @@ use providers::webhook::{new_secret, signature};
 use runtime::clock::Clock;
 use serde_json::json;
 use sqlx::PgPool;
-use store::{attempts, deliveries, endpoints};
+use store::attempts::{self, Room};
+use store::endpoints;
 use workers::sweeps;
 
 use crate::partner::Partner;
 use crate::receiver::Seen;
 
-const STATE: &str = "select coalesce(disabled_by, state) from endpoints";
+pub(crate) const STATE: &str = "select coalesce(disabled_by, state) from endpoints";
 
-/// Gives the endpoint another secret, as its partner would; the old one signs for a day.
-async fn rotate(partner: &Partner) -> String {
+/// Gives the endpoint another secret, as its partner would; the old one signs for a day. None when
+/// too many do.
+pub(crate) async fn rotate(partner: &Partner) -> Option<String> {
     let (context, now) = (&partner.house.context, partner.now());
     let secret = new_secret(context.ids.bytes());
     let cipher = context
@@ -33,14 +35,12 @@ async fn rotate(partner: &Partner) -> String {
         .unwrap();
     let mut conn = context.pool.acquire().await.unwrap();
     let ends_at = now + TimeDelta::days(1);
-    endpoints::rotate_secret(&mut conn, now, partner.endpoint, &cipher, ends_at)
-        .await
-        .unwrap();
-    secret.expose().to_owned()
+    let rotated = endpoints::rotate_secret(&mut conn, now, partner.endpoint, &cipher, ends_at);
+    rotated.await.unwrap().then(|| secret.expose().to_owned())
 }
 
 /// What the public library of another language says of each request.
-fn verify(lines: &[(&str, &Seen)]) -> Vec<String> {
+pub(crate) fn verify(lines: &[(&str, &Seen)], now: Option<DateTime<Utc>>) -> Vec<String> {
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/standardwebhooks/verify.py"
@@ -58,6 +58,7 @@ fn verify(lines: &[(&str, &Seen)]) -> Vec<String> {
         let line = json!({
             "secret": secret, "id": seen.id, "timestamp": seen.timestamp,
             "signature": seen.signature, "body": seen.body,
+            "now": now.map(|now| now.timestamp()),
         });
         writeln!(input, "{line}").unwrap();
     }
@@ -80,7 +81,7 @@ async fn the_public_library_of_another_language_verifies_what_is_sent(pool: PgPo
     partner.house.time.set(Clock::System.now());
     partner.test().await;
     partner.drain().await;
-    let fresh = rotate(&partner).await;
+    let fresh = rotate(&partner).await.unwrap();
     partner.test().await;
     partner.drain().await;
     let [first, second] = &partner.receiver.take()[..] else {
@@ -92,14 +93,15 @@ async fn the_public_library_of_another_language_verifies_what_is_sent(pool: PgPo
     late.timestamp = (partner.now() - TimeDelta::hours(1))
         .timestamp()
         .to_string();
-    let said = verify(&[
-        (&partner.secret, first),
+    let lines = [
+        (partner.secret.as_str(), first),
         (&partner.secret, second),
         (&fresh, second),
         (&fresh, first),
         (&partner.secret, &tampered),
         (&partner.secret, &late),
-    ]);
+    ];
+    let said = verify(&lines, None);
     assert_eq!(
         said,
         [
@@ -113,31 +115,31 @@ async fn the_public_library_of_another_language_verifies_what_is_sent(pool: PgPo
     );
 }
 
+/// What a request that is made now carries under these secrets.
+pub(crate) fn expected(partner: &Partner, secrets: &[&str], seen: &Seen) -> String {
+    let secrets: Vec<Secret> = secrets.iter().map(|secret| Secret::new(*secret)).collect();
+    let id = seen.id.parse().unwrap();
+    signature(&secrets, id, partner.now(), &seen.body).unwrap()
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn the_old_secret_signs_for_a_day_after_a_rotation(pool: PgPool) {
     let partner = Partner::open(pool).await;
-    let fresh = rotate(&partner).await;
-    let expected = |secrets: &[&str], seen: &Seen| {
-        let secrets: Vec<Secret> = secrets.iter().map(|secret| Secret::new(*secret)).collect();
-        signature(
-            &secrets,
-            seen.id.parse().unwrap(),
-            partner.now(),
-            &seen.body,
-        )
-        .unwrap()
-    };
+    let fresh = rotate(&partner).await.unwrap();
     partner.pass(TimeDelta::hours(23));
     partner.test().await;
     partner.drain().await;
     let seen = partner.receiver.take().remove(0);
     assert_eq!(seen.timestamp, partner.now().timestamp().to_string());
-    assert_eq!(seen.signature, expected(&[&fresh, &partner.secret], &seen));
+    assert_eq!(
+        seen.signature,
+        expected(&partner, &[&fresh, &partner.secret], &seen)
+    );
     partner.pass(TimeDelta::hours(1));
     partner.test().await;
     partner.drain().await;
     let seen = partner.receiver.take().remove(0);
-    assert_eq!(seen.signature, expected(&[&fresh], &seen));
+    assert_eq!(seen.signature, expected(&partner, &[&fresh], &seen));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -188,25 +190,9 @@ async fn an_endpoint_that_is_gone_is_told_nothing_more_until_it_is_enabled(pool:
         partner.hear(&Event::PayoutApproved { payout_id }).await;
     }
     assert!(partner.step().await.is_empty());
-    let (context, now) = (&partner.house.context, partner.now());
-    let mut conn = context.pool.acquire().await.unwrap();
-    let found = endpoints::find(&mut conn, partner.organisation, partner.endpoint)
-        .await
-        .unwrap()
-        .unwrap();
-    let change = endpoints::Change {
-        url: &found.url,
-        description: "back",
-        kinds: &found.kinds,
-        is_enabled: true,
-    };
-    endpoints::change(&mut conn, now, partner.endpoint, found.version, &change)
-        .await
-        .unwrap();
+    partner.enable_at(&partner.receiver.url()).await;
     assert!(partner.step().await.is_empty());
-    let replayed = deliveries::replay_since(&mut conn, now, partner.endpoint, now, false, 100);
-    assert_eq!(replayed.await.unwrap(), 5);
-    drop(conn);
+    assert_eq!(partner.replay(partner.now(), false).await, 5);
     assert_eq!(partner.drain().await, 5);
 }
 
@@ -215,13 +201,8 @@ async fn a_replay_sends_again_under_the_same_id(pool: PgPool) {
     let partner = Partner::open(pool).await;
     partner.test().await;
     partner.drain().await;
-    let now = partner.now();
-    let mut conn = partner.house.context.pool.acquire().await.unwrap();
-    let missed = deliveries::replay_since(&mut conn, now, partner.endpoint, now, false, 100);
-    assert_eq!(missed.await.unwrap(), 0);
-    let all = deliveries::replay_since(&mut conn, now, partner.endpoint, now, true, 100);
-    assert_eq!(all.await.unwrap(), 1);
-    drop(conn);
+    assert_eq!(partner.replay(partner.now(), false).await, 0);
+    assert_eq!(partner.replay(partner.now(), true).await, 1);
     assert_eq!(partner.drain().await, 1);
     let seen = partner.receiver.take();
     assert_eq!(seen.len(), 2);
@@ -300,12 +281,17 @@ async fn a_claim_of_a_process_that_died_runs_out(pool: PgPool) {
     let now = partner.now();
     let mut conn = partner.house.context.pool.acquire().await.unwrap();
     let until = now + TimeDelta::minutes(1);
-    let claimed = attempts::claim(&mut conn, now, until, 10, 4).await.unwrap();
+    let room = Room {
+        limit: 10,
+        per_organisation: 8,
+        per_endpoint: 4,
+    };
+    let claimed = attempts::claim(&mut conn, now, until, room).await.unwrap();
     drop(conn);
     assert_eq!(claimed.len(), 1);
     assert!(partner.step().await.is_empty());
-    // it is still work, so nobody takes the house for being at rest
-    assert_eq!(partner.due().await.0, 1);
+    // it is work again when its claim has run out, and a clock that jumps can get there
+    assert_eq!(partner.due().await, (0, Some(until)));
     partner.pass(TimeDelta::minutes(1));
     assert_eq!(partner.step().await.taken, 1);
     assert_eq!(

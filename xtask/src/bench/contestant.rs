@@ -81,6 +81,11 @@ impl Contestant {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
+        if who != Who::Backend {
+            // theirs are scratch tables, without roles and row-level security
+            env.retain(|(known, _)| known != "DATABASE_URL");
+            env.push(("DATABASE_URL".to_owned(), ground.urls.database.clone()));
+        }
         let walk = ground.context.root.join("bench/walk.json");
         env.push(("WALK".to_owned(), walk.display().to_string()));
         let binary = |name: &str| ground.bin_dir.join(name).display().to_string();

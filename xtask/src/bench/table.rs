@@ -161,13 +161,14 @@ pub(super) fn page(ground: &Ground, facts: &[(&'static str, String)], outcome: &
          - The CPU of a process says what it costs whoever else was slow; what it makes PostgreSQL and\n  \
            Redis do is not in it.\n\n\
          ## Who takes part\n\n\
-         - **Ours**: the release build as shipped, logs, limits, metrics and sealing included. Only the\n  \
-           ceilings are raised. Ceilings of this run: {}.\n  \
-           Time stands still inside a sale window, so the clock is a file read at every hop, which the\n  \
+         - **Ours**: the release build as shipped: limits, metrics, sealing and logs, of which an answered\n  \
+           hop's are below the level that is written. Only the ceilings are raised. Ceilings of this run: {}.\n  \
+           Time stands still inside a sale window, so the clock is a file that every hop looks at, which the\n  \
            system's clock is not.\n\
          - **The walk**: a registered farmer with one plot dials and types `1`, `1`, `1`: menu, covers, sums,\n  \
            quote. 100,000 farmers in PostgreSQL, 2,500 conversations open. Our dial reads the farmer and\n  \
-           her plots from PostgreSQL; floors and peer have constant screens and no database on the way.\n\
+           her plots from PostgreSQL (together with the others who dial at that moment, never from a\n  \
+           cache); floors and peer have constant screens and no database on the way.\n\
          - **Floor, pipelined**: axum and one Redis round trip that reads and writes the session.\n  \
            **Floor, GET then SET**: two round trips.\n\
          - **Floor of callbacks and partner rows**: axum and sqlx, one statement, same bytes. The private\n  \

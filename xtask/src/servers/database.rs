@@ -38,6 +38,15 @@ pub(crate) fn query(url: &str, statement: &str) -> anyhow::Result<String> {
     output(command)
 }
 
+/// Runs a file of statements in one transaction.
+pub(crate) fn run_file(url: &str, file: &Path) -> anyhow::Result<()> {
+    let mut command = psql(url)?;
+    command.arg("-1").arg("-f").arg(file);
+    output(command)
+        .map(drop)
+        .with_context(|| format!("{} failed", file.display()))
+}
+
 fn check_name(name: &str) -> anyhow::Result<()> {
     ensure!(
         !name.is_empty()
@@ -115,7 +124,9 @@ pub(crate) fn make_app_login(url: &str) -> anyhow::Result<()> {
 pub(crate) fn app_url(url: &str) -> anyhow::Result<String> {
     let (scheme, rest) = url.split_once("://").context("DATABASE_URL is not a URL")?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     let password = password_of(url).map_or_else(String::new, |password| format!(":{password}"));
     Ok(format!("{scheme}://{APP_LOGIN}{password}@{host}/{path}"))
 }
@@ -199,7 +210,10 @@ mod tests {
         );
         let trusted = app_url("postgres://postgres@h/x").unwrap();
         assert_eq!(trusted, "postgres://microcrop_app@h/x");
-        assert_eq!(app_url("postgres://h/x").unwrap(), "postgres://microcrop_app@h/x");
+        assert_eq!(
+            app_url("postgres://h/x").unwrap(),
+            "postgres://microcrop_app@h/x"
+        );
     }
 
     #[test]

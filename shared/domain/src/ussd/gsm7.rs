@@ -9,9 +9,41 @@ const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ
 /// The extension table; an escape and a septet each, so two.
 const EXTENDED: &str = "^{}\\[~]|€\u{c}";
 
+/// Septets of each ASCII character, 0 for those the alphabet lacks: nearly all that is ever asked.
+const ASCII: [u8; 128] = {
+    let mut widths = [0; 128];
+    let (mut place, mut byte) = (0, 0);
+    while place < widths.len() {
+        if has(BASIC.as_bytes(), byte) {
+            widths[place] = 1;
+        } else if has(EXTENDED.as_bytes(), byte) {
+            widths[place] = 2;
+        }
+        place = place.saturating_add(1);
+        byte = byte.saturating_add(1);
+    }
+    widths
+};
+
+/// Whether a table has an ASCII character; bytes of longer characters are never ASCII.
+const fn has(table: &[u8], byte: u8) -> bool {
+    let mut at = 0;
+    while at < table.len() {
+        if table[at] == byte {
+            return true;
+        }
+        at = at.saturating_add(1);
+    }
+    false
+}
+
 /// Septets one character takes, or `None` when the alphabet has no such character.
 #[must_use]
 pub fn width(character: char) -> Option<usize> {
+    let ascii = u8::try_from(character).ok().map(usize::from);
+    if let Some(width) = ascii.and_then(|place| ASCII.get(place)) {
+        return Some(usize::from(*width)).filter(|width| *width > 0);
+    }
     if BASIC.contains(character) {
         Some(1)
     } else if EXTENDED.contains(character) {
@@ -66,6 +98,18 @@ mod tests {
         assert_eq!(length("\u{2019}"), None);
         assert_eq!(length("\u{1f33d}"), None);
         assert_eq!(BASIC.chars().count(), 127);
+    }
+
+    #[test]
+    fn the_short_way_for_ascii_agrees_with_the_tables() {
+        for character in (0..128_u8).map(char::from) {
+            let expected = match (BASIC.contains(character), EXTENDED.contains(character)) {
+                (true, _) => Some(1),
+                (false, true) => Some(2),
+                _ => None,
+            };
+            assert_eq!(width(character), expected, "{character:?}");
+        }
     }
 
     #[test]

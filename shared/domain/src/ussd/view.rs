@@ -58,7 +58,7 @@ impl Catalogue {
     /// Versions that can be bought for a plot now.
     #[must_use]
     pub fn covers(&self, plot: &Plot, now: DateTime<Utc>) -> Vec<&Version> {
-        let sold = |v: &&Version| !offers(&v.product, plot.ward, now).is_empty();
+        let sold = |v: &&Version| offered(&v.product, plot.ward, now).next().is_some();
         self.for_plot(plot).filter(sold).collect()
     }
 
@@ -85,12 +85,19 @@ impl Catalogue {
 /// left out.
 #[must_use]
 pub fn offers(product: &Product, ward: WardCode, now: DateTime<Utc>) -> Vec<Quote> {
+    offered(product, ward, now).collect()
+}
+
+fn offered(
+    product: &Product,
+    ward: WardCode,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = Quote> + use<'_> {
     let ward = ward.to_string();
     product
         .sums_insured_kes
         .iter()
-        .filter_map(|sum| quote(product, &ward, Money::kes(*sum).ok()?, now).ok())
-        .collect()
+        .filter_map(move |sum| quote(product, &ward, Money::kes(*sum).ok()?, now).ok())
 }
 
 /// A product's name on screens.

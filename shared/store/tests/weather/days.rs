@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use domain::evidence::StationDay;
 use domain::measure::RainUm;
-use sqlx::PgPool;
+use sqlx::{PgPool, Row};
 use store::observations::{self, DayCounts, Fetch, FetchState, Reading, UtcDay};
 use store::{Connection, risks, stations};
 use uuid::Uuid;
@@ -312,4 +312,48 @@ async fn a_risk_becomes_stale_once_and_only_by_its_own_days_and_stations(pool: P
     );
     let decided = risks::find(&mut conn, risk).await.unwrap().unwrap();
     assert!(decided.is_decided);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_day_recorded_while_the_index_is_computed_is_counted_by_the_next(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let risk = an_observed_risk(&mut conn).await;
+    drop(conn);
+    let mut computing = pool.begin().await.unwrap();
+    risks::lock(&mut computing, risk).await.unwrap();
+    risks::mark_clean(&mut computing, risk).await.unwrap();
+
+    // the mark is still on for everybody else: it must not be taken for a mark that stays
+    let mut recording = pool.begin().await.unwrap();
+    let (first, last) = (date("2026-05-30"), date("2026-05-31"));
+    let mut marking = Box::pin(risks::mark_dirty(&mut recording, "a", first, last));
+    let early = tokio::select! {
+        biased;
+        marked = &mut marking => Some(marked),
+        () = somebody_waits(&pool) => None,
+    };
+    computing.commit().await.unwrap();
+    let marked = match early {
+        Some(marked) => marked,
+        None => marking.as_mut().await,
+    };
+    drop(marking);
+    recording.commit().await.unwrap();
+    assert_eq!(marked.unwrap(), [risk]);
+    let mut conn = pool.acquire().await.unwrap();
+    let after = risks::find(&mut conn, risk).await.unwrap().unwrap();
+    assert!(after.index_dirty, "the day is not counted yet");
+}
+
+/// Until some connection to this database waits for a row.
+async fn somebody_waits(pool: &PgPool) {
+    const WAITING: &str = "-- testing.waiting
+        select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    loop {
+        let row = sqlx::raw_sql(WAITING).fetch_one(pool).await.unwrap();
+        if row.get::<i64, _>(0) > 0 {
+            return;
+        }
+    }
 }
