@@ -188,8 +188,10 @@ async fn store_callback(State(pool): State<Arc<PgPool>>, body: Bytes) -> Respons
     }
 }
 
+type FarmerRow = (Uuid, String, String, DateTime<Utc>);
+
 async fn find_farmer(State(pool): State<Arc<PgPool>>, Path(id): Path<Uuid>) -> Response {
-    let row: Result<Option<(Uuid, String, String, DateTime<Utc>)>, _> =
+    let row: Result<Option<FarmerRow>, _> =
         sqlx::query_as("select id, language, ward_code, created_at from farmers where id = $1")
             .bind(id)
             .fetch_optional(&*pool)

@@ -86,9 +86,7 @@ impl Outbound {
             }
             Event::PayoutApproved { payout_id }
             | Event::PayoutPaid { payout_id }
-            | Event::PayoutRefused { payout_id } => {
-                self.tell_of_payout(&mut tx, payout_id).await?
-            }
+            | Event::PayoutRefused { payout_id } => self.tell_of_payout(&mut tx, payout_id).await?,
             Event::IndexUpdated { index_run_id, .. } => {
                 self.tell_of_index(&mut tx, index_run_id).await?
             }

@@ -84,12 +84,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
 }
 
 /// A backend on manual time inside a sale window, with ceilings that nobody reaches.
-fn plan(
-    home: &Path,
-    bin_dir: PathBuf,
-    servers: &Servers,
-    database: &str,
-) -> anyhow::Result<Plan> {
+fn plan(home: &Path, bin_dir: PathBuf, servers: &Servers, database: &str) -> anyhow::Result<Plan> {
     let log_dir = home.join("logs");
     if log_dir.exists() {
         fs::remove_dir_all(&log_dir)?;
@@ -138,11 +133,17 @@ impl<'a> Run<'a> {
         let partner = |name: &str| -> anyhow::Result<String> {
             let create = ["partner", "create", "--name", name, "--kind", "cooperative"];
             let id = last(&create)?;
-            last(&["partner", "key", "--organisation", &id, "--name", "contract"])
+            last(&[
+                "partner",
+                "key",
+                "--organisation",
+                &id,
+                "--name",
+                "contract",
+            ])
         };
-        let operator = |name: &str, role: &str| {
-            last(&["operator", "token", "--name", name, "--role", role])
-        };
+        let operator =
+            |name: &str, role: &str| last(&["operator", "token", "--name", name, "--role", role]);
         let base_url = format!("http://127.0.0.1:{}", plan.ports.addresses.backend);
         let path = |name: &str| home.join(name).display().to_string();
         let env = [
@@ -336,7 +337,12 @@ fn table(operations: &[(String, bool)], with: &Answers, without: &Answers) -> St
         "operation", "2xx", "4xx", "5xx", "no key"
     )];
     for (label, _) in operations {
-        let all: u64 = without.get(label).into_iter().flatten().map(|(_, n)| n).sum();
+        let all: u64 = without
+            .get(label)
+            .into_iter()
+            .flatten()
+            .map(|(_, n)| n)
+            .sum();
         lines.push(format!(
             "{label:68} {:>6} {:>6} {:>6} | {all:>9}",
             count(with, label, '2'),

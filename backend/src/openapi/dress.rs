@@ -313,8 +313,12 @@ fn is_versioned(route: &Route, routes: &[Route]) -> bool {
     let is_corrected = |path: &str| routes.iter().any(|r| r.method == "PATCH" && r.path == path);
     match (route.method, route.path) {
         ("GET", "/api/v1/policies/{policy}" | "/api/v1/evidence/{evidence}")
-        | ("POST", "/api/v1/policies" | "/api/v1/policies/{policy}/cancel")
-        | ("POST", "/api/v1/endpoints/{endpoint}/rotate-secret") => true,
+        | (
+            "POST",
+            "/api/v1/policies"
+            | "/api/v1/policies/{policy}/cancel"
+            | "/api/v1/endpoints/{endpoint}/rotate-secret",
+        ) => true,
         ("GET" | "PATCH", path) => is_corrected(path),
         ("POST", path) => {
             let item = path
@@ -370,7 +374,7 @@ fn references(names: Vec<&str>) -> Value {
         let reference = format!("#/components/headers/{name}");
         (name.to_owned(), json!({ "$ref": reference }))
     });
-    json!(Map::from_iter(references))
+    Value::Object(references.collect())
 }
 
 /// The name under which operations share a refusal.

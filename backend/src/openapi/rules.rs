@@ -130,9 +130,11 @@ fn of_schema(schema: &str, field: &str) -> Option<Value> {
             json!({ "minLength": 1 })
         }
         ("ReleaseShown", "state") => states(&["made", "approved"]),
-        ("RunShown", "state") | ("EvaluationBody", "state") => states(&["held", "approved"]),
+        ("RunShown" | "EvaluationBody", "state") => states(&["held", "approved"]),
         ("ApprovalShown", "step") => states(&["made", "checked"]),
-        ("ApprovalShown" | "SessionShown", "operator") | ("RunShown", "payout") => free,
+        ("ApprovalShown" | "SessionShown", "operator")
+        | ("RunShown", "payout")
+        | ("ConsentBody" | "PurchaseConsent", "version") => free,
         ("PolicyBody", "state") => states(&[
             "awaiting_premium",
             "active",
@@ -184,7 +186,6 @@ fn of_schema(schema: &str, field: &str) -> Option<Value> {
             )
         }
         ("ConsentBody", "obtained") => texts(ConsentObtained::ALL.map(ConsentObtained::as_str)),
-        ("ConsentBody" | "PurchaseConsent", "version") => free,
         ("Amount", "minor") => json!({ "minimum": 0, "maximum": i64::MAX }),
         ("Accept", "password") => json!({ "minLength": 12, "maxLength": 128 }),
         ("Confirm" | "SignIn", "totp") => pattern("^[0-9]{6}$"),

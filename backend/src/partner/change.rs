@@ -85,7 +85,9 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 }
 
 fn key_of(headers: &HeaderMap) -> Result<String, &'static str> {
-    let key = headers.get(&IDEMPOTENCY_KEY).ok_or("idempotency_key_required")?;
+    let key = headers
+        .get(&IDEMPOTENCY_KEY)
+        .ok_or("idempotency_key_required")?;
     let key = key.to_str().unwrap_or_default();
     let is_key =
         (1..=KEY_CHARS_MAX).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());

@@ -26,8 +26,8 @@ fn file(rows: u32) -> String {
         let (mut id, mut ward) = (format!("{:08}", 30_000_000 + number), "0321");
         if number % 100 == 0 {
             match number / 100 % 4 {
-                0 => phone = "911".to_owned(),
-                1 => name = "7".to_owned(),
+                0 => "911".clone_into(&mut phone),
+                1 => "7".clone_into(&mut name),
                 2 => ward = "9999",
                 _ => id = format!("{:08}", 30_000_000 + number - 1),
             }
@@ -190,7 +190,7 @@ async fn what_could_enrol_by_mistake_is_refused_whole(pool: PgPool) {
     let long = format!("{{\"farmers\": [{}0]}}", "0,".repeat(1_000_000));
     let refused = key.post_as(BULK, "l", "application/json", long).await;
     assert_eq!(refused.code(), "too_many_rows", "{}", refused.text());
-    let nul = file(1).replacen("0321", "\\\032", 1);
+    let nul = file(1).replacen("0321", "\\\u{0}32", 1);
     let refused = key.post_as(BULK, "n", "text/csv", nul).await;
     assert_eq!(refused.code(), "unstorable", "{}", refused.text());
     assert_eq!(house.count(COUNT).await, 0);

@@ -69,7 +69,7 @@ pub(crate) fn backend_app(
         context.metrics.clone(),
     )?;
     Ok(App::new(Parts {
-        pool: scratch.pool.clone(),
+        pool: context.pool.clone(),
         redis,
         clock: context.clock.clone(),
         ids: context.ids.clone(),

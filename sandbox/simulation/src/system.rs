@@ -460,10 +460,8 @@ impl System {
         } else {
             self.scratch.pool.clone()
         };
-        self.context.pool = pool.clone();
-        self.app.pool = pool;
-        self.router = backend::build(self.app.clone());
-        Ok(())
+        self.context.pool = pool;
+        self.rebuild_backend()
     }
 
     /// Ends every process and starts it again: nothing but Postgres, Redis and the broker remains.
@@ -478,10 +476,15 @@ impl System {
             &self.ids,
             &self.memory,
         )?;
+        self.context.pool = pool;
+        self.rebuild_backend()
+    }
+
+    /// The backend anew, over the database as it is now, up or down.
+    fn rebuild_backend(&mut self) -> anyhow::Result<()> {
         let prefix = redis_prefix(&self.name, self.redis_generation);
-        self.app = backend_app(world.0, world.1, &self.context, &prefix)?;
-        self.context.pool = pool.clone();
-        self.app.pool = pool;
+        let (scratch, servers) = (&self.scratch, &self.servers);
+        self.app = backend_app(scratch, servers, &self.context, &prefix)?;
         self.router = backend::build(self.app.clone());
         Ok(())
     }
