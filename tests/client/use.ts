@@ -143,7 +143,8 @@ do {
   codes.push(...page.items.map((group) => group.code));
   cursor = page.next_cursor ?? undefined;
 } while (cursor !== undefined);
-check(codes.join() === "GR-1,GR-2,GR-3", "the pages have everything once");
+// those of one instant come in any order, and time stands still here
+check(codes.sort().join() === "GR-1,GR-2,GR-3", "the pages have everything once");
 
 const correct = (version: string) =>
   api.PATCH("/api/v1/farmers/{farmer}", {
