@@ -38,9 +38,6 @@ pub(crate) struct Options {
     /// Decides what is generated
     #[arg(long, default_value_t = 20_260_115)]
     seed: u64,
-    /// Longest run of the tool, seconds; each of both
-    #[arg(long, default_value_t = 600)]
-    seconds_max: u32,
 }
 
 /// Everything a part of the run needs.
@@ -229,8 +226,7 @@ impl<'a> Run<'a> {
             .args(["run", &format!("{}/api/openapi.json", self.base_url)])
             .args(["--max-examples", &self.options.max_examples.to_string()])
             .args(["--seed", &self.options.seed.to_string()])
-            .args(["--max-time", &self.options.seconds_max.to_string()])
-            .args(["--report", "junit,har"])
+            .args(["--report", "junit,ndjson"])
             .arg("--report-dir")
             .arg(&folder)
             .current_dir(&folder)
