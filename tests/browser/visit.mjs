@@ -235,8 +235,9 @@ async function buy(phone, who, hand, shotAt = {}) {
   await hand.dial(phone);
   let text = await shows(phone, /1\. English|4\. Add plot/);
   for (let hops = 0; hops < 40; hops += 1) {
-    const bought = text.match(/M-PESA prompt for KES ([\d,]+)/);
-    if (bought) return Number(bought[1].replaceAll(",", ""));
+    // the prompt itself may be quicker than the call's last screen is read
+    const bought = text.match(/M-PESA prompt for KES ([\d,]+)|Pay KES ([\d,]+) to MicroCrop/);
+    if (bought) return Number((bought[1] ?? bought[2]).replaceAll(",", ""));
     must(await modeOf(phone) === "ussd", `the call ended with: ${text}`);
     const answer = answers(who).find(([screen]) => screen.test(text))?.[1];
     must(answer, `a screen nobody expected: ${text}`);
@@ -248,7 +249,7 @@ async function buy(phone, who, hand, shotAt = {}) {
     const before = text;
     const handle = await phone.elementHandle();
     await phone.page().waitForFunction(
-      ([element, old]) => ["ussd", "end"].includes(element.dataset.mode) && element.querySelector(".text").innerText !== old,
+      ([element, old]) => ["ussd", "end", "prompt"].includes(element.dataset.mode) && element.querySelector(".text").innerText !== old,
       [handle, before],
     );
     text = await words(phone);
