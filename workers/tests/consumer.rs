@@ -191,26 +191,19 @@ async fn quiet_means_published_and_heard_by_everyone(pool: PgPool) {
     store::outbox::mark_published(&mut conn, morning(), &[id.uuid()])
         .await
         .unwrap();
-    assert_eq!(
-        store::consumed::count_unheard(&mut conn, &pairs)
-            .await
-            .unwrap(),
-        1
-    );
-    assert!(
-        store::consumed::first_time(&mut conn, context.clock.now(), "payout", id)
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        store::consumed::count_unheard(&mut conn, &pairs)
-            .await
-            .unwrap(),
-        0
-    );
+    let hearers = ["payout", "outbound"];
+    for (heard, role) in hearers.into_iter().enumerate() {
+        let unheard = store::consumed::count_unheard(&mut conn, &pairs).await;
+        assert_eq!(
+            unheard.unwrap(),
+            i64::try_from(hearers.len() - heard).unwrap()
+        );
+        let first = store::consumed::first_time(&mut conn, context.clock.now(), role, id).await;
+        assert!(first.unwrap());
+    }
+    let unheard = store::consumed::count_unheard(&mut conn, &pairs).await;
+    assert_eq!(unheard.unwrap(), 0);
     let later = morning() + TimeDelta::days(31);
-    assert_eq!(
-        store::consumed::purge(&mut conn, later, 10).await.unwrap(),
-        1
-    );
+    let purged = store::consumed::purge(&mut conn, later, 10).await;
+    assert_eq!(purged.unwrap(), 2);
 }

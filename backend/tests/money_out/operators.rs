@@ -266,7 +266,7 @@ async fn a_person_has_a_refused_payout_tried_again_under_a_new_id(pool: PgPool) 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_payout_the_rail_contradicts_itself_about_is_never_tried_again(pool: PgPool) {
     let house = House::new(pool, Approved).await;
-    let token = house.token("wanjiku", "operator").await;
+    let token = house.token("wanjiku", "approver").await;
     let (_, originator) = house.sent(Some("AG_1")).await;
     for (path, code) in [("b2c-result", 1), ("status-result", 0), ("b2c-result", 0)] {
         let body = json!({ "Result": {
