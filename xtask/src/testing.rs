@@ -144,7 +144,8 @@ fn tee(from: impl Read, mut to: impl Write) -> Counts {
 fn count(line: &str) -> Option<Counts> {
     let plain = without_colour(line);
     let text = plain.trim();
-    let rest = if let Some(rest) = text.strip_prefix("test result: ") {
+    // nextest shows what a failed test printed indented, with a result line of its own in it
+    let rest = if let Some(rest) = plain.trim_end().strip_prefix("test result: ") {
         rest
     } else if text.starts_with("Summary [") {
         text.split_once(']')?.1
@@ -215,6 +216,7 @@ mod tests {
                 skipped: 1
             })
         );
+        assert_eq!(count(&format!("    {cargo}")), None);
         assert_eq!(count("   Compiling x"), None);
     }
 }
