@@ -15,7 +15,7 @@ use crate::environment::{Facts, shared};
 use crate::process::{Lifetime, dies_with_us, which};
 use crate::servers::{Servers, Urls, install};
 use crate::stack::{Plan, PortPlan, Stack};
-use crate::tools::ensure_node;
+use crate::tools::npm_packages;
 use crate::up::with_page;
 
 /// Names under which systems know the browser.
@@ -27,8 +27,6 @@ const CHROMIUMS: [&str; 4] = [
 ];
 /// The folder of the script and of the versions it is written for.
 const SCRIPTS: &str = "tests/browser";
-/// Packages the script imports, which prove an installation.
-const PACKAGES: [&str; 2] = ["playwright-core", "axe-core"];
 
 /// What a person may ask of `browser`.
 #[derive(clap::Args, Clone, Debug)]
@@ -48,7 +46,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         "another `browser` of this checkout is running; wait for it"
     );
     let chromium = chromium(context)?;
-    packages(context, &home)?;
+    npm_packages(context, &context.root.join(SCRIPTS), &home)?;
     for part in ["logs", "evidence", "screens"] {
         let dir = home.join(part);
         if dir.exists() {
@@ -131,47 +129,4 @@ fn chromium(context: &Context) -> anyhow::Result<PathBuf> {
         "no Chromium is installed and it could not be; install the package `chromium` by hand",
     )?;
     find().context("the package `chromium` brought no program of that name")
-}
-
-/// The script's packages, at exactly the versions it names.
-fn packages(context: &Context, home: &Path) -> anyhow::Result<()> {
-    ensure_node(context)?;
-    let wanted = context.root.join(SCRIPTS).join("package.json");
-    let text = fs::read_to_string(&wanted)?;
-    let is_there = PACKAGES
-        .iter()
-        .all(|name| home.join("node_modules").join(name).is_dir());
-    if is_there && fs::read_to_string(home.join("package.json")).is_ok_and(|held| held == text) {
-        return Ok(());
-    }
-    context.say(
-        "install",
-        format!("{} into {} by npm", PACKAGES.join(" and "), home.display()),
-    );
-    fs::write(home.join("package.json"), &text)?;
-    let mut command = dies_with_us("npm");
-    command
-        .args([
-            "install",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--no-package-lock",
-            "--loglevel=error",
-        ])
-        .current_dir(home)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr());
-    let installed = context.run_ok(&mut command).with_context(|| {
-        format!(
-            "npm could not install the packages of {}; it needs a registry once, and \
-             target/browser keeps them",
-            wanted.display()
-        )
-    });
-    if installed.is_err() {
-        // half an installation must not pass for one the next time
-        let _ = fs::remove_file(home.join("package.json"));
-    }
-    installed
 }

@@ -60,9 +60,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         "another `contract` of this checkout is running; wait for it"
     );
     tools::ensure_python(context)?;
-    tools::ensure_node(context)?;
     schemathesis(context, &home)?;
-    packages(context, &home)?;
+    tools::npm_packages(context, &context.root.join(CLIENT), &home.join("client"))?;
     Servers::check_given(context)?;
     let bin_dir = build_binaries(context)?;
     let mut servers = Servers::for_command(context, Wanted::ALL)?;
@@ -381,38 +380,6 @@ fn schemathesis(context: &Context, home: &Path) -> anyhow::Result<()> {
             )
         })?;
     }
-    fs::write(&stamp, text)?;
-    Ok(())
-}
-
-/// The generator, the compiler and the client's library, at the versions that are written down.
-fn packages(context: &Context, home: &Path) -> anyhow::Result<()> {
-    let wanted = context.root.join(CLIENT).join("package.json");
-    let text = fs::read_to_string(&wanted)?;
-    let folder = home.join("client");
-    fs::create_dir_all(&folder)?;
-    let stamp = folder.join("installed.json");
-    if fs::read_to_string(&stamp).is_ok_and(|held| held == text) {
-        return Ok(());
-    }
-    context.say("install", format!("{CLIENT}/package.json by npm"));
-    fs::write(folder.join("package.json"), &text)?;
-    let mut command = dies_with_us("npm");
-    command
-        .args([
-            "install",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--no-package-lock",
-            "--loglevel=error",
-        ])
-        .current_dir(&folder)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr());
-    context
-        .run_ok(&mut command)
-        .context("npm could not install the client's packages; it needs a registry once")?;
     fs::write(&stamp, text)?;
     Ok(())
 }

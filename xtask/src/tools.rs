@@ -2,12 +2,14 @@
 //! installed from the system's packages, else named with the package that brings them.
 //! Never upgrades what is there. Called by test, browser, bench and contract.
 
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
 use crate::context::Context;
-use crate::process::which;
+use crate::process::{dies_with_us, which};
 use crate::servers::install;
 
 /// Oldest Node.js that the scripts under tests/ are written for, major version.
@@ -35,7 +37,7 @@ pub(crate) fn ensure_python(context: &Context) -> anyhow::Result<()> {
 }
 
 /// Node.js and npm.
-pub(crate) fn ensure_node(context: &Context) -> anyhow::Result<()> {
+fn ensure_node(context: &Context) -> anyhow::Result<()> {
     if which("node").is_none() || which("npm").is_none() {
         install::install(context, &["nodejs", "npm"])?;
     }
@@ -54,5 +56,46 @@ pub(crate) fn ensure_node(context: &Context) -> anyhow::Result<()> {
         major.is_some_and(|major: u32| major >= NODE_MAJOR_MIN),
         "Node.js {NODE_MAJOR_MIN} or newer is needed; `node --version` says {version:?}"
     );
+    Ok(())
+}
+
+/// The packages of `from`/package.json, at exactly the versions it names, in `folder`.
+pub(crate) fn npm_packages(context: &Context, from: &Path, folder: &Path) -> anyhow::Result<()> {
+    ensure_node(context)?;
+    let wanted = from.join("package.json");
+    let text = fs::read_to_string(&wanted)?;
+    fs::create_dir_all(folder)?;
+    // written last: half an installation must not pass for one the next time
+    let stamp = folder.join("installed.json");
+    let is_there = folder.join("node_modules").is_dir();
+    if is_there && fs::read_to_string(&stamp).is_ok_and(|held| held == text) {
+        return Ok(());
+    }
+    context.say(
+        "install",
+        format!("{} into {} by npm", wanted.display(), folder.display()),
+    );
+    fs::write(folder.join("package.json"), &text)?;
+    let mut command = dies_with_us("npm");
+    command
+        .args([
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--no-package-lock",
+            "--loglevel=error",
+        ])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr());
+    context.run_ok(&mut command).with_context(|| {
+        format!(
+            "npm could not install the packages of {}; it needs a registry once, and {} keeps them",
+            wanted.display(),
+            folder.display()
+        )
+    })?;
+    fs::write(&stamp, text)?;
     Ok(())
 }
