@@ -1,5 +1,5 @@
-//! Documents generated from the code: queues, metrics, configuration and the API's description. Each binary is asked for
-//! its part (`<binary> docs <part>`), so that a name in code and in the documents cannot differ.
+//! Documents generated from the code: queues, metrics, configuration and the API's description. Each
+//! binary is asked for its part, so that a name in code and in the documents cannot differ.
 //! Never writes while checking. Called by `docs` and `check`.
 
 use std::fs;

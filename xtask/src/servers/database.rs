@@ -40,8 +40,13 @@ pub(crate) fn query(url: &str, statement: &str) -> anyhow::Result<String> {
 
 /// Runs a file of statements in one transaction.
 pub(crate) fn run_file(url: &str, file: &Path) -> anyhow::Result<()> {
+    // "does not exist, skipping" is a notice, not news
     let mut command = psql(url)?;
-    command.arg("-1").arg("-f").arg(file);
+    command
+        .env("PGOPTIONS", "-c client_min_messages=warning")
+        .arg("-1")
+        .arg("-f")
+        .arg(file);
     output(command)
         .map(drop)
         .with_context(|| format!("{} failed", file.display()))
@@ -158,13 +163,7 @@ pub(crate) fn migrate(url: &str, migrations: &Path) -> anyhow::Result<usize> {
         .collect();
     files.sort();
     for file in &files {
-        let mut command = psql(url)?;
-        command
-            .env("PGOPTIONS", "-c client_min_messages=warning")
-            .arg("-1")
-            .arg("-f")
-            .arg(file);
-        output(command).with_context(|| format!("{} failed", file.display()))?;
+        run_file(url, file)?;
     }
     Ok(files.len())
 }
