@@ -8,6 +8,7 @@
 pub mod app;
 mod auth;
 pub mod config;
+pub mod door;
 pub mod error;
 mod health;
 mod idle;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use domain::ussd::{Notice, notice};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
@@ -168,22 +167,6 @@ fn period(rate_per_second: u32) -> Duration {
 
 fn at_least_one(value: u32) -> NonZeroU32 {
     NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN)
-}
-
-/// A screen that ends the conversation, as 200.
-pub(crate) fn ended(what: Notice) -> Response {
-    let text = notice(None, what).to_string();
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    ([(header::CONTENT_TYPE, plain)], text).into_response()
-}
-
-/// The answer above the USSD ceiling.
-pub(crate) fn ussd_busy(metrics: &Metrics) -> Response<Body> {
-    metrics
-        .rejected_inputs
-        .with_label_values(&["ussd", "ceiling"])
-        .inc();
-    ended(Notice::Busy)
 }
 
 /// The answer above an API ceiling.

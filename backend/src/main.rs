@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use backend::app::{App, Parts, build};
+use backend::app::{App, Parts};
+use backend::door::Door;
 use backend::{Config, migrate, people, webhooks};
 use clap::{Parser, Subcommand};
 use domain::id::{ApiKeyId, OrganisationId};
@@ -235,13 +236,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     lifecycle.spawn("webhooks", async move {
         webhooks::process::run(&processing).await
     });
-    let (router, stopping) = (build(app), lifecycle.clone());
-    lifecycle.spawn("http", async move {
-        let stop = async move { stopping.stopping().await };
-        axum::serve(listener, router)
-            .with_graceful_shutdown(stop)
-            .await
-    });
+    let (door, life) = (Door::new(app), lifecycle.clone());
+    lifecycle.spawn("http", async move { door.serve(listener, &life).await });
     lifecycle.finish().await?;
     Ok(())
 }

@@ -8,12 +8,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::Either;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
 use crate::App;
+use crate::door::Answer;
+use crate::error::ApiError;
+use crate::ussd::PLAIN;
 
 /// The header of a request's id, in and out.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -80,17 +84,39 @@ where
         let app = self.app.clone();
         let method = request.method().clone();
         let path = request.extensions().get::<MatchedPath>().cloned();
-        let id = chosen_id(&request).unwrap_or_else(|| new_id(&app));
+        let id = chosen_id(request.headers()).unwrap_or_else(|| new_id(&app));
         let answering = CURRENT.scope(id.clone(), self.inner.call(request));
         Box::pin(async move {
             let mut response = answering.await?;
             let path = path.as_ref().map_or("(none)", MatchedPath::as_str);
             let took = started.elapsed();
-            measure(&app, method.as_str(), path, &response, took, &id);
+            measure(&app, method.as_str(), path, response.status(), took, &id);
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         })
     }
+}
+
+/// What the door does around a hop, as the layer does around everything else; `None` of the
+/// `hop` is a path nobody has.
+pub(crate) async fn hop<F>(app: &App, route: &'static str, headers: &HeaderMap, hop: F) -> Answer
+where
+    F: Future<Output = Option<String>>,
+{
+    let started = Instant::now();
+    let id = chosen_id(headers).unwrap_or_else(|| new_id(app));
+    let mut response = if let Some(screen) = hop.await {
+        let mut response = Response::new(Either::Left(screen.into()));
+        response.headers_mut().insert(header::CONTENT_TYPE, PLAIN);
+        response
+    } else {
+        let missing = || ApiError::not_found().into_response();
+        CURRENT.sync_scope(id.clone(), missing).map(Either::Right)
+    };
+    let took = started.elapsed();
+    measure(app, "POST", route, response.status(), took, &id);
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
 }
 
 fn new_id(app: &App) -> HeaderValue {
@@ -99,8 +125,8 @@ fn new_id(app: &App) -> HeaderValue {
 }
 
 /// The caller's own id, when it is one.
-fn chosen_id(request: &Request) -> Option<HeaderValue> {
-    let id = request.headers().get(REQUEST_ID)?;
+fn chosen_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let id = headers.get(REQUEST_ID)?;
     let is_id = (1..=REQUEST_ID_CHARS_MAX).contains(&id.len())
         && id
             .as_bytes()
@@ -113,11 +139,10 @@ fn measure(
     app: &App,
     method: &str,
     path: &str,
-    response: &Response,
+    status: StatusCode,
     took: Duration,
     id: &HeaderValue,
 ) {
-    let status = response.status();
     // a method nobody routes is the caller's invention, and metrics must not grow with it
     let known = matches!(method, "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD");
     let method = if known { method } else { "OTHER" };

@@ -36,7 +36,7 @@ const PURPOSES: [(&str, &str); 35] = [
     ("redis::", "Redis driver"),
     ("combine::", "Redis driver"),
     ("tracing", "log lines"),
-    ("runtime::clock", "clock file (manual time only)"),
+    ("runtime::clock", "clock"),
     ("aes_gcm", "sealing and hashing"),
     ("aes::", "sealing and hashing"),
     ("ghash", "sealing and hashing"),

@@ -3,17 +3,19 @@
 //! after the hop had asked. Called by the needs of a hop.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use runtime::lifecycle::Lifecycle;
 use runtime::together::{Limits, Together};
 use store::farmers::{self, Caller};
-use store::{Pii, Pool, StoreError};
+use store::{Alone, Pii, Pool, StoreError};
 
 /// Dials that may wait for the look-up before them, and those of one look-up.
 const LIMITS: Limits = Limits {
     waiting_max: 1_024,
     batch_max: 128,
+    crowd_min: 128,
+    batches_max: 1,
 };
 
 /// A look-up's answer; `None` when the whole look-up failed.
@@ -28,9 +30,13 @@ pub(super) struct Callers {
 
 impl Callers {
     pub(super) fn new(lifecycle: &Lifecycle, pool: &Pool, pii: &Arc<Pii>) -> Self {
-        let (from, keys) = (pool.clone(), Arc::clone(pii));
+        let line = Arc::new(Line {
+            pool: pool.clone(),
+            idle: Mutex::default(),
+        });
+        let keys = Arc::clone(pii);
         let together = Together::new(lifecycle.clone(), LIMITS, move |phones| {
-            look_up(from.clone(), Arc::clone(&keys), phones)
+            look_up(Arc::clone(&line), Arc::clone(&keys), phones)
         });
         Self {
             together,
@@ -50,10 +56,33 @@ impl Callers {
     }
 }
 
-async fn look_up(pool: Pool, pii: Arc<Pii>, phones: Vec<Vec<u8>>) -> Vec<Found> {
+/// The look-ups' own connection, opened at the first one and again after a failure.
+struct Line {
+    pool: Pool,
+    idle: Mutex<Option<Alone>>,
+}
+
+impl Line {
+    /// Takes the connection, if the pool is still open; a look-up that is cut drops it.
+    async fn take(&self) -> Result<Alone, StoreError> {
+        let idle = self.idle().take().filter(|_| !self.pool.is_closed());
+        match idle {
+            Some(connection) => Ok(connection),
+            None => store::connect_alone(&self.pool).await,
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Alone>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn look_up(line: Arc<Line>, pii: Arc<Pii>, phones: Vec<Vec<u8>>) -> Vec<Found> {
     let read = async {
-        let mut conn = pool.acquire().await?;
-        farmers::list_callers(&mut conn, &pii, &phones).await
+        let mut connection = line.take().await?;
+        let callers = farmers::list_callers(&mut connection, &pii, &phones).await?;
+        *line.idle() = Some(connection);
+        Ok::<_, StoreError>(callers)
     };
     match read.await {
         Ok(callers) => {

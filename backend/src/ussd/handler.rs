@@ -8,7 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::BoxError;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -20,19 +20,23 @@ use domain::ussd::{
     self, CONTINUE, Catalogue, Kind, Notice, Paused, Reply, Screen, Session, Step, Turn, View,
 };
 use futures_util::FutureExt as _;
-use serde::Deserialize;
+use http_body_util::{BodyExt as _, Limited};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use super::intents::{self, Hop, Performed};
 use super::needs::{self, HopError};
-use super::session::{self, Record, text_hash};
+use super::session::{self, Record, TextHash, text_hash};
 use crate::App;
 use crate::error::ApiError;
-use crate::limits;
 use crate::routes::{BODY_BYTES_MAX, REQUEST_SECONDS_MAX};
 
+/// The paths of the channel.
+pub(super) const ROUTE: &str = "/api/ussd";
+pub(super) const ROUTE_WITH_TOKEN: &str = "/api/ussd/{token}";
+/// The type of every screen.
+pub(crate) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Longest a hop may take; the gateway hangs up after 10 s.
 const HOP_SECONDS_MAX: u64 = 8;
 /// Most inputs of one conversation: a gateway session lasts 180 s.
@@ -43,16 +47,6 @@ const TEXT_BYTES_MAX: usize = 8 * 1024;
 const SESSION_ID_CHARS_MAX: usize = 128;
 /// Rounds in which a hop may ask for something more.
 const NEEDS_MAX: usize = 6;
-
-/// The gateway's form; fields that are not used are not read.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Form {
-    session_id: String,
-    phone_number: String,
-    #[serde(default)]
-    text: String,
-}
 
 /// A readable call.
 struct Dial {
@@ -68,15 +62,44 @@ struct Answer {
     screen: &'static str,
 }
 
+/// A call on one of the channel's paths.
+pub(crate) struct Call {
+    /// The template of its path.
+    pub(crate) route: &'static str,
+    /// Whether it knows the secret part of it, or none is configured.
+    is_known: bool,
+}
+
+/// Which call a POST to this path is; `None` for paths of others.
+pub(crate) fn call(app: &App, path: &str) -> Option<Call> {
+    let token = match path.strip_prefix(ROUTE)? {
+        "" => return Some(call_without_token(app)),
+        rest => rest.strip_prefix('/')?,
+    };
+    // what is written in another way is for the router to read
+    let is_plain = !token.is_empty() && !token.contains(['/', '%']);
+    is_plain.then(|| call_with_token(app, token))
+}
+
+fn call_without_token(app: &App) -> Call {
+    Call {
+        route: ROUTE,
+        is_known: app.config.at_callback_token.is_empty(),
+    }
+}
+
+fn call_with_token(app: &App, token: &str) -> Call {
+    let expected = app.config.at_callback_token.expose().as_bytes();
+    Call {
+        route: ROUTE_WITH_TOKEN,
+        is_known: !expected.is_empty() && bool::from(expected.ct_eq(token.as_bytes())),
+    }
+}
+
 /// `POST /api/ussd`: only where no token is configured.
 pub(super) async fn without_token(State(app): State<App>, request: Request) -> Response {
-    if !app.limits.allows_hop() {
-        limits::ussd_busy(&app.metrics)
-    } else if app.config.at_callback_token.is_empty() {
-        always_a_screen(&app, request).await
-    } else {
-        unknown_path(&app)
-    }
+    let call = call_without_token(&app);
+    in_full(hop(&app, &call, request.into_body()).await)
 }
 
 /// `POST /api/ussd/{token}`.
@@ -85,22 +108,40 @@ pub(super) async fn with_token(
     Path(token): Path<String>,
     request: Request,
 ) -> Response {
-    let expected = app.config.at_callback_token.expose().as_bytes();
-    let right = !expected.is_empty() && bool::from(expected.ct_eq(token.as_bytes()));
-    if !app.limits.allows_hop() {
-        limits::ussd_busy(&app.metrics)
-    } else if right {
-        always_a_screen(&app, request).await
-    } else {
-        unknown_path(&app)
+    let call = call_with_token(&app, &token);
+    in_full(hop(&app, &call, request.into_body()).await)
+}
+
+fn in_full(screen: Option<String>) -> Response {
+    match screen {
+        Some(screen) => ([(header::CONTENT_TYPE, PLAIN)], screen).into_response(),
+        None => ApiError::not_found().into_response(),
     }
 }
 
-/// A failure of ours (a panic, a body that does not come) is still a screen, because the gateway
-/// shows its own error for anything but 200.
-async fn always_a_screen(app: &App, request: Request) -> Response {
+/// Answers a call with a screen; `None` when it does not know the token. A failure of ours (a
+/// panic, a body that does not come) is still a screen, because the gateway shows its own error
+/// for anything but 200.
+pub(crate) async fn hop<B>(app: &App, call: &Call, body: B) -> Option<String>
+where
+    B: axum::body::HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let rejected = |why| {
+        app.metrics
+            .rejected_inputs
+            .with_label_values(&["ussd", why])
+    };
+    if !app.limits.allows_hop() {
+        rejected("ceiling").inc();
+        return Some(told(Notice::Busy, None).reply);
+    }
+    if !call.is_known {
+        rejected("token").inc();
+        return None;
+    }
     let answering = async {
-        let mut reading = pin!(to_bytes(request.into_body(), BODY_BYTES_MAX));
+        let mut reading = pin!(to_bytes(body, BODY_BYTES_MAX));
         // it comes with the head, nearly always: no timer for that
         let body = if let Some(body) = reading.as_mut().now_or_never() {
             body.ok()
@@ -111,8 +152,8 @@ async fn always_a_screen(app: &App, request: Request) -> Response {
         };
         answer(app, body).await
     };
-    if let Ok(response) = AssertUnwindSafe(answering).catch_unwind().await {
-        return response;
+    if let Ok(screen) = AssertUnwindSafe(answering).catch_unwind().await {
+        return Some(screen);
     }
     // the panic hook has printed where
     tracing::error!("a ussd hop panicked");
@@ -120,18 +161,30 @@ async fn always_a_screen(app: &App, request: Request) -> Response {
         .ussd_sessions
         .with_label_values(&["failed", "panic"])
         .inc();
-    limits::ended(Notice::Failed)
+    Some(told(Notice::Failed, None).reply)
 }
 
-fn unknown_path(app: &App) -> Response {
-    app.metrics
-        .rejected_inputs
-        .with_label_values(&["ussd", "token"])
-        .inc();
-    ApiError::not_found().into_response()
+/// A whole body of at most `max` bytes; the one piece that nearly every body is, as it came.
+async fn to_bytes<B>(body: B, max: usize) -> Result<Bytes, BoxError>
+where
+    B: axum::body::HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(Limited::new(body, max));
+    let mut whole = Bytes::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame?.into_data() {
+            if whole.is_empty() {
+                whole = piece;
+            } else {
+                whole = [whole, piece].concat().into();
+            }
+        }
+    }
+    Ok(whole)
 }
 
-async fn answer(app: &App, body: Option<Bytes>) -> Response {
+async fn answer(app: &App, body: Option<Bytes>) -> String {
     let started = Instant::now();
     let dial = body.as_deref().and_then(read);
     // it is a piece of the connection's buffer, which can then be used again
@@ -157,18 +210,31 @@ async fn answer(app: &App, body: Option<Bytes>) -> Response {
         .ussd_sessions
         .with_label_values(&[answer.outcome, answer.screen])
         .inc();
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    ([(header::CONTENT_TYPE, plain)], answer.reply).into_response()
+    answer.reply
 }
 
-fn read(body: &[u8]) -> Option<Dial> {
-    let form: Form = serde_urlencoded::from_bytes(body).ok()?;
-    let sane = (1..=SESSION_ID_CHARS_MAX).contains(&form.session_id.chars().count());
-    let phone = Msisdn::parse(&form.phone_number).ok().filter(|_| sane)?;
+/// Reads the gateway's form; fields that are not used are not looked at, and one that is there
+/// twice is a form of somebody else.
+fn read(form: &[u8]) -> Option<Dial> {
+    let (mut session_id, mut phone_number, mut text) = (None, None, None);
+    for (name, value) in form_urlencoded::parse(form) {
+        let field = match &*name {
+            "sessionId" => &mut session_id,
+            "phoneNumber" => &mut phone_number,
+            "text" => &mut text,
+            _ => continue,
+        };
+        if field.replace(value).is_some() {
+            return None;
+        }
+    }
+    let session_id = session_id?;
+    let sane = (1..=SESSION_ID_CHARS_MAX).contains(&session_id.chars().count());
+    let phone = Msisdn::parse(&phone_number?).ok().filter(|_| sane)?;
     Some(Dial {
-        session_id: form.session_id,
+        session_id: session_id.into_owned(),
         phone,
-        text: form.text,
+        text: text.unwrap_or_default().into_owned(),
     })
 }
 
@@ -211,8 +277,12 @@ async fn answer_dial(app: &App, dial: &Dial) -> Answer {
         return told(Notice::TooLong, language);
     }
     let talk = Talk::new(app, dial, &phone_index, &inputs);
-    let limit = Duration::from_secs(HOP_SECONDS_MAX);
-    match tokio::time::timeout(limit, talk.go(record)).await {
+    if let Some(answer) = record.as_ref().and_then(|record| talk.at_once(record)) {
+        return answer;
+    }
+    // boxed: few hops come here, and every hop would carry its size
+    let going = Box::pin(talk.go(record));
+    match tokio::time::timeout(Duration::from_secs(HOP_SECONDS_MAX), going).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             let cause = error.source().map(ToString::to_string);
@@ -231,8 +301,9 @@ struct Talk<'a> {
     app: &'a App,
     dial: &'a Dial,
     phone_index: &'a [u8],
-    session_key: [u8; 32],
     inputs: &'a [&'a str],
+    /// Hash of the whole text.
+    hash: TextHash,
     now: DateTime<Utc>,
 }
 
@@ -250,37 +321,64 @@ struct Start {
 
 impl<'a> Talk<'a> {
     fn new(app: &'a App, dial: &'a Dial, phone_index: &'a [u8], inputs: &'a [&'a str]) -> Self {
-        let mut key = Sha256::new();
-        key.update(phone_index);
-        key.update(dial.session_id.as_bytes());
-        let now = app.clock.now();
         Self {
             app,
             dial,
             phone_index,
-            session_key: key.finalize().into(),
             inputs,
-            now,
+            hash: text_hash(&dial.session_id, &dial.text),
+            now: app.clock.now(),
         }
     }
 
-    async fn go(&self, record: Option<Record>) -> Result<Answer, HopError> {
-        let hash = text_hash(&self.dial.session_id, &self.dial.text);
-        if let Some(record) = &record
-            && record.session_id == self.dial.session_id
-            && record.text_hash == hash
-        {
-            let screen = record.session.screen.name();
-            return Ok(Answer {
+    /// The answer that takes nothing but the stored session: the same one again, or the next
+    /// screen where it needs and changes nothing. `None` sends the hop the long way.
+    fn at_once(&self, record: &Record) -> Option<Answer> {
+        if record.session_id != self.dial.session_id {
+            return None;
+        }
+        if record.text_hash == self.hash {
+            return Some(Answer {
                 reply: record.reply.clone(),
                 outcome: "repeated",
-                screen,
+                screen: record.session.screen.name(),
             });
         }
+        let (input, before) = self.inputs.split_last()?;
+        if !self.follows(record) || record.hops != before.len() {
+            return None;
+        }
+        let catalogue = self.app.ussd.shelf.fresh()?;
+        let previous = before.last().unwrap_or(&"");
+        let turn = Turn {
+            view: &View::default(),
+            catalogue: &catalogue,
+            now: self.now,
+        };
+        let step = ussd::step(&record.session, ussd::Hop { input, previous }, &turn).ok()?;
+        let is_talk_only = step.intents.is_empty();
+        is_talk_only.then(|| {
+            let opened_with = record.opened_with.clone();
+            self.finish((step.session, step.reply), opened_with, false, true)
+        })
+    }
+
+    async fn go(&self, record: Option<Record>) -> Result<Answer, HopError> {
         let start = self.start(record);
         let (replayed, newest) = (start.replayed, start.newest);
         let opened_with = start.opened_with.clone();
-        let (session, reply) = self.walk(start).await?;
+        let reached = self.walk(start).await?;
+        Ok(self.finish(reached, opened_with, replayed, newest))
+    }
+
+    /// Keeps what was reached, if it is the newest, and says it.
+    fn finish(
+        &self,
+        (session, reply): (Session, Reply),
+        opened_with: Option<Paused>,
+        replayed: bool,
+        newest: bool,
+    ) -> Answer {
         let screen = session.screen.name();
         let outcome = match (replayed, reply.kind) {
             (true, _) => "healed",
@@ -290,21 +388,29 @@ impl<'a> Talk<'a> {
         let record = Record {
             session_id: self.dial.session_id.clone(),
             hops: self.inputs.len(),
-            text_hash: hash,
+            text_hash: self.hash,
             session,
             opened_with,
-            reply: reply.to_string(),
+            reply: reply.screen(),
             saved_at: self.now,
         };
         if newest {
             let app = self.app;
             session::save_later(&app.redis, &app.pii, &app.ids, self.phone_index, &record);
         }
-        Ok(Answer {
+        Answer {
             reply: record.reply,
             outcome,
             screen,
-        })
+        }
+    }
+
+    /// Whether what was typed begins with what the record has consumed, and goes on.
+    fn follows(&self, record: &Record) -> bool {
+        record.hops < self.inputs.len()
+            && self
+                .consumed(record.hops)
+                .is_some_and(|text| text_hash(&self.dial.session_id, text) == record.text_hash)
     }
 
     /// From the stored session when it is this conversation's and what was typed begins with what
@@ -319,9 +425,7 @@ impl<'a> Talk<'a> {
         };
         match record {
             Some(record) if record.session_id == self.dial.session_id => {
-                let consumed = self.consumed(record.hops);
-                let hash = consumed.map(|text| text_hash(&self.dial.session_id, text));
-                if record.hops < self.inputs.len() && hash.as_ref() == Some(&record.text_hash) {
+                if self.follows(&record) {
                     return Start {
                         session: Some(record.session),
                         hops: record.hops,
@@ -386,6 +490,14 @@ impl<'a> Talk<'a> {
         Ok((session, reply))
     }
 
+    /// What tells this conversation from every other one, in the database.
+    fn session_key(&self) -> [u8; 32] {
+        let mut key = Sha256::new();
+        key.update(self.phone_index);
+        key.update(self.dial.session_id.as_bytes());
+        key.finalize().into()
+    }
+
     /// One hop: what it needs, then what it changes.
     async fn hop(
         &self,
@@ -397,7 +509,7 @@ impl<'a> Talk<'a> {
         let hop = Hop {
             phone: &self.dial.phone,
             phone_index: self.phone_index,
-            session_key: &self.session_key,
+            session_key: &self.session_key(),
             number: i16::try_from(number).unwrap_or(i16::MAX),
             replayed,
         };

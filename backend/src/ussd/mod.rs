@@ -13,6 +13,7 @@ mod needs;
 mod pins;
 mod session;
 
+pub(crate) use handler::{PLAIN, call, hop};
 // a purchase that a partner makes asks for its premium exactly as one by phone does
 pub(crate) use intents::{ask_for_premium, planned};
 
@@ -48,13 +49,13 @@ impl Channel {
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::post(
-            "/api/ussd",
+            handler::ROUTE,
             Auth::Public,
             Limit::Ussd,
             handler::without_token,
         ),
         Route::post(
-            "/api/ussd/{token}",
+            handler::ROUTE_WITH_TOKEN,
             Auth::PathToken,
             Limit::Ussd,
             handler::with_token,

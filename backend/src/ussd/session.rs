@@ -23,6 +23,9 @@ const KEEP: Duration = Duration::from_hours(48);
 /// it, a new variant apart; below `{`, which began the records that were JSON.
 const FORMAT: u8 = 2;
 
+/// Room that nearly every record fits.
+const BYTES_MOSTLY: usize = 1_024;
+
 /// Hash of a cumulative text.
 pub(super) type TextHash = [u8; 32];
 
@@ -48,6 +51,14 @@ pub(super) struct Record {
 
 impl Record {
     fn write(&self) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; BYTES_MOSTLY];
+        let (format, rest) = bytes.split_first_mut()?;
+        *format = FORMAT;
+        if let Ok(written) = postcard::to_slice(self, rest) {
+            let length = written.len().saturating_add(1);
+            bytes.truncate(length);
+            return Some(bytes);
+        }
         postcard::to_extend(self, vec![FORMAT]).ok()
     }
 

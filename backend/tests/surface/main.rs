@@ -5,5 +5,6 @@
 mod callbacks;
 mod description;
 mod documents;
+mod door;
 mod house;
 mod routes;

@@ -169,12 +169,12 @@ pub enum Slot {
 impl Slot {
     /// Shown whole.
     pub fn whole(value: impl fmt::Display) -> Self {
-        Self::Whole(gsm7::clean(&value.to_string()))
+        Self::Whole(gsm7::cleaned(value.to_string()))
     }
 
     /// May be cut.
     pub fn elastic(value: impl fmt::Display) -> Self {
-        Self::Elastic(gsm7::clean(&value.to_string()))
+        Self::Elastic(gsm7::cleaned(value.to_string()))
     }
 
     fn text(&self) -> &str {

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::money::{Money, MoneyError, Rounding};
-use crate::product::{PREMIUM_KES_PER_DAY_MAX, Product, ProductError, SUM_INSURED_KES_MAX};
+use crate::product::{PREMIUM_KES_PER_DAY_MAX, Product, ProductError, SUM_INSURED_KES_MAX, Zone};
 use crate::season::{Window, local_day};
 
 /// How long a quoted price holds: as long as an interrupted dial can be resumed.
@@ -96,6 +96,51 @@ pub fn premium(product: &Product, zone: &str, sum_insured: Money) -> Result<Mone
     Ok(premium)
 }
 
+/// What every sum insured of a product has in common in a ward and at an instant.
+#[derive(Debug, Clone)]
+pub struct Terms<'a> {
+    product: &'a Product,
+    zone: &'a Zone,
+    season_year: i32,
+    cover: Window,
+    expires_at: DateTime<Utc>,
+}
+
+/// The terms of a product for a plot in a ward, now.
+pub fn terms<'a>(
+    product: &'a Product,
+    ward: &str,
+    now: DateTime<Utc>,
+) -> Result<Terms<'a>, QuoteError> {
+    let zone = product.zone_of_ward(ward).ok_or(QuoteError::NoZone)?;
+    let season_year = season_on_sale(product, now)?;
+    let sale_closes_at = sale_window_of(product, season_year)?.closes_at();
+    let day_on = now
+        .checked_add_signed(TimeDelta::hours(QUOTE_HOURS))
+        .unwrap_or(now);
+    Ok(Terms {
+        product,
+        zone,
+        season_year,
+        cover: product.cover_window(season_year)?,
+        expires_at: day_on.min(sale_closes_at),
+    })
+}
+
+impl Terms<'_> {
+    /// The quote for one sum insured.
+    pub fn quote(&self, sum_insured: Money) -> Result<Quote, QuoteError> {
+        Ok(Quote {
+            premium: premium(self.product, &self.zone.code, sum_insured)?,
+            zone: self.zone.code.clone(),
+            season_year: self.season_year,
+            cover: self.cover,
+            sum_insured,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
 /// A quote for a plot in a ward, now.
 pub fn quote(
     product: &Product,
@@ -103,21 +148,7 @@ pub fn quote(
     sum_insured: Money,
     now: DateTime<Utc>,
 ) -> Result<Quote, QuoteError> {
-    let zone = product.zone_of_ward(ward).ok_or(QuoteError::NoZone)?;
-    let season_year = season_on_sale(product, now)?;
-    let premium = premium(product, &zone.code, sum_insured)?;
-    let sale_closes_at = sale_window_of(product, season_year)?.closes_at();
-    let day_on = now
-        .checked_add_signed(TimeDelta::hours(QUOTE_HOURS))
-        .unwrap_or(now);
-    Ok(Quote {
-        zone: zone.code.clone(),
-        season_year,
-        cover: product.cover_window(season_year)?,
-        sum_insured,
-        premium,
-        expires_at: day_on.min(sale_closes_at),
-    })
+    terms(product, ward, now)?.quote(sum_insured)
 }
 
 #[cfg(test)]

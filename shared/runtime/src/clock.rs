@@ -14,12 +14,12 @@ use crate::config::Environment;
 /// Why a `TIME_MODE` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClockError {
-    /// Neither `system` nor `manual:<file>`.
-    #[error("TIME_MODE is `{0}`; set it to `system` or `manual:<file>`")]
+    /// None of the modes.
+    #[error("TIME_MODE is `{0}`; set it to `system`, `system+<seconds>` or `manual:<file>`")]
     Mode(String),
-    /// A manual clock was asked for in production.
-    #[error("TIME_MODE=manual is refused in production; set TIME_MODE=system")]
-    Production,
+    /// Another time than the machine's was asked for in production.
+    #[error("TIME_MODE=`{0}` is refused in production; set TIME_MODE=system")]
+    Production(String),
     /// The file does not exist or holds no instant.
     #[error("clock file {path} must hold one RFC 3339 instant: {reason}")]
     File {
@@ -38,6 +38,8 @@ pub enum ClockError {
 pub enum Clock {
     /// The machine's own time.
     System,
+    /// The machine's time so much later or earlier: a rehearsal in another season at real speed.
+    Shifted(TimeDelta),
     /// One RFC 3339 instant in a file that a season driver replaces by `rename`.
     Manual(Arc<ManualFile>),
     /// An instant held in memory and moved by its owner: tests and simulation.
@@ -74,18 +76,28 @@ pub struct Held {
 }
 
 impl Clock {
-    /// Reads `TIME_MODE`: `system`, or `manual:<file>` which production refuses.
+    /// Reads `TIME_MODE`: `system`, or what production refuses: `system+<seconds>`,
+    /// `system-<seconds>` and `manual:<file>`.
     pub fn parse(mode: &str, environment: Environment) -> Result<Self, ClockError> {
         if mode == "system" {
             return Ok(Self::System);
         }
+        if environment == Environment::Production {
+            return Err(ClockError::Production(mode.to_owned()));
+        }
+        let unknown = || ClockError::Mode(mode.to_owned());
+        if let Some(shift) = mode.strip_prefix("system") {
+            let is_signed = shift.starts_with(['+', '-']);
+            let seconds = shift.parse().ok().filter(|_| is_signed);
+            let shift = seconds
+                .and_then(TimeDelta::try_seconds)
+                .ok_or_else(unknown)?;
+            return Ok(Self::Shifted(shift));
+        }
         let path = mode
             .strip_prefix("manual:")
             .filter(|path| !path.is_empty())
-            .ok_or_else(|| ClockError::Mode(mode.to_owned()))?;
-        if environment == Environment::Production {
-            return Err(ClockError::Production);
-        }
+            .ok_or_else(unknown)?;
         let path = PathBuf::from(path);
         match read(&path) {
             Ok(instant) => Ok(Self::Manual(Arc::new(ManualFile {
@@ -108,7 +120,7 @@ impl Clock {
     pub fn held_handle(&self) -> Option<Held> {
         match self {
             Self::Held(held) => Some(held.clone()),
-            Self::System | Self::Manual(_) => None,
+            Self::System | Self::Shifted(_) | Self::Manual(_) => None,
         }
     }
 
@@ -117,6 +129,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => system_now(),
+            Self::Shifted(shift) => system_now().checked_add_signed(*shift).unwrap_or_default(),
             Self::Manual(file) => file.now(),
             Self::Held(held) => held.now(),
         }
@@ -125,7 +138,7 @@ impl Clock {
     /// Whether someone other than the machine decides the time.
     #[must_use]
     pub fn is_manual(&self) -> bool {
-        !matches!(self, Self::System)
+        !matches!(self, Self::System | Self::Shifted(_))
     }
 }
 
@@ -225,6 +238,27 @@ mod tests {
     }
 
     #[test]
+    fn a_shifted_clock_runs_with_the_machine_and_never_in_production() {
+        let parse = |mode| Clock::parse(mode, Environment::Development);
+        let day = TimeDelta::days(1);
+        let before = Clock::System.now();
+        let (later, earlier) = (
+            parse("system+86400").unwrap(),
+            parse("system-86400").unwrap(),
+        );
+        assert!(later.now() >= before + day && earlier.now() < before);
+        assert!(earlier.now() + day >= before && !later.is_manual());
+        for unknown in ["system+", "system5", "system+1h", "manual:", "clock"] {
+            assert!(
+                matches!(parse(unknown), Err(ClockError::Mode(_))),
+                "{unknown}"
+            );
+        }
+        let refused = Clock::parse("system+86400", Environment::Production);
+        assert!(matches!(refused, Err(ClockError::Production(_))));
+    }
+
+    #[test]
     fn a_manual_clock_follows_its_file_and_never_goes_back() {
         let path = std::env::temp_dir().join(format!("clock-{}", std::process::id()));
         std::fs::write(&path, "2009-03-01T06:00:00Z\n").unwrap();
@@ -260,7 +294,7 @@ mod tests {
     #[test]
     fn production_refuses_a_manual_clock() {
         let refused = Clock::parse("manual:/tmp/now", Environment::Production);
-        assert!(matches!(refused, Err(ClockError::Production)));
+        assert!(matches!(refused, Err(ClockError::Production(_))));
         assert!(matches!(
             Clock::parse("lunar", Environment::Staging),
             Err(ClockError::Mode(_))

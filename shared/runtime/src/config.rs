@@ -187,7 +187,8 @@ pub struct Common {
     /// Where this process runs.
     #[arg(long, env = "ENVIRONMENT", value_enum, default_value_t = Environment::Development)]
     pub environment: Environment,
-    /// `system`, or `manual:<file>` whose one RFC 3339 instant is the time (not in production).
+    /// `system`; outside production also `system+<seconds>` (or `-`), the machine's time so much later,
+    /// and `manual:<file>`, whose one RFC 3339 instant is the time.
     #[arg(long, env = "TIME_MODE", default_value = "system")]
     pub time_mode: String,
     /// How log lines are written.

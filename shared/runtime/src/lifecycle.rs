@@ -99,6 +99,15 @@ impl Lifecycle {
         }));
     }
 
+    /// Runs what ends by itself soon after the process is asked to stop (a connection); the drain
+    /// waits for it.
+    pub fn spawn_ending<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        detach(self.0.tasks.track_future(task));
+    }
+
     /// Runs something that must outlive the drain and is cut at the very end: the health port.
     pub fn spawn_last<F>(&self, task: F)
     where

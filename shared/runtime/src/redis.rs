@@ -4,7 +4,8 @@
 //!
 //! What is asked for at the same time goes out together, in one round trip: writes and deletions
 //! in the order they were asked for, then the reads. A read therefore sees every write that this
-//! process asked for before it.
+//! process asked for before it; in a crowd two batches may be under way, and a write whose batch
+//! the machine held up before sending it is then as good as lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ const CONNECT_MILLIS_MAX: u64 = 500;
 const LIMITS: Limits = Limits {
     waiting_max: 4_096,
     batch_max: 512,
+    crowd_min: 8,
+    batches_max: 2,
 };
 
 /// Redis could not be reached or did not answer in time.

@@ -1,5 +1,6 @@
 //! Questions that are asked at the same time are asked together: while one batch is under way the
 //! next one gathers, so that a crowd costs few round trips and a single caller waits for nobody.
+//! A crowd large enough does not wait for the batch before it.
 //! Must never keep an answer for a later question (it is no cache) nor gather without bound.
 //! Called by `redis` and by the backend's look-ups of callers.
 
@@ -37,12 +38,16 @@ pub struct Limits {
     pub waiting_max: usize,
     /// Most questions of one batch.
     pub batch_max: usize,
+    /// So many that wait are asked although a batch is under way.
+    pub crowd_min: usize,
+    /// Most batches that are under way because of that.
+    pub batches_max: usize,
 }
 
 struct Gathered<Q, A> {
     waiting: VecDeque<Asked<Q, A>>,
-    /// Whether somebody is about to take what waits.
-    is_served: bool,
+    /// Turns that exist: somebody is about to take what waits.
+    turns: usize,
 }
 
 struct Asked<Q, A> {
@@ -86,7 +91,7 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
             lifecycle,
             gathered: Mutex::new(Gathered {
                 waiting: VecDeque::new(),
-                is_served: false,
+                turns: 0,
             }),
         }))
     }
@@ -107,15 +112,20 @@ impl<Q: Send + 'static, A: Send + 'static> Together<Q, A> {
     }
 
     fn put(&self, question: Q, answer: Option<oneshot::Sender<A>>) -> bool {
-        let is_served = {
+        let limits = self.0.limits;
+        let is_turn_due = {
             let mut gathered = self.0.gathered();
-            if gathered.waiting.len() >= self.0.limits.waiting_max {
+            if gathered.waiting.len() >= limits.waiting_max {
                 return false;
             }
             gathered.waiting.push_back(Asked { question, answer });
-            std::mem::replace(&mut gathered.is_served, true)
+            let is_crowd = gathered.waiting.len() >= limits.crowd_min;
+            let is_turn_due =
+                gathered.turns == 0 || (is_crowd && gathered.turns < limits.batches_max);
+            gathered.turns += usize::from(is_turn_due);
+            is_turn_due
         };
-        if !is_served {
+        if is_turn_due {
             self.serve();
         }
         true
@@ -165,8 +175,8 @@ impl<Q, A> Inner<Q, A> {
     }
 }
 
-/// The right to take what waits; one exists at a time. Dropped while held (a panic, the end of the
-/// process), it cuts whoever waits instead of leaving them for ever.
+/// The right to take what waits. The last one, dropped while held (a panic, the end of the process),
+/// cuts whoever waits instead of leaving them for ever.
 struct Turn<Q, A> {
     inner: Arc<Inner<Q, A>>,
     is_held: bool,
@@ -177,7 +187,7 @@ impl<Q, A> Turn<Q, A> {
     fn take(&mut self) -> Option<Vec<Asked<Q, A>>> {
         let mut gathered = self.inner.gathered();
         if gathered.waiting.is_empty() {
-            gathered.is_served = false;
+            gathered.turns -= 1;
             self.is_held = false;
             return None;
         }
@@ -189,8 +199,10 @@ impl<Q, A> Turn<Q, A> {
     fn give_up(&mut self) -> bool {
         self.is_held = false;
         let mut gathered = self.inner.gathered();
-        gathered.is_served = !gathered.waiting.is_empty();
-        gathered.is_served
+        gathered.turns -= 1;
+        let is_turn_due = gathered.turns == 0 && !gathered.waiting.is_empty();
+        gathered.turns += usize::from(is_turn_due);
+        is_turn_due
     }
 }
 
@@ -198,8 +210,10 @@ impl<Q, A> Drop for Turn<Q, A> {
     fn drop(&mut self) {
         if self.is_held {
             let mut gathered = self.inner.gathered();
-            gathered.is_served = false;
-            gathered.waiting.clear();
+            gathered.turns -= 1;
+            if gathered.turns == 0 {
+                gathered.waiting.clear();
+            }
         }
     }
 }
@@ -214,6 +228,8 @@ mod tests {
     const LIMITS: Limits = Limits {
         waiting_max: 8,
         batch_max: 4,
+        crowd_min: 8,
+        batches_max: 1,
     };
 
     /// Doubles numbers, one permit a batch, and notes how large the batches were.
@@ -237,6 +253,39 @@ mod tests {
         assert_eq!(answers, [0, 2, 4, 6, 8, 10].map(Ok));
         assert_eq!(*sizes.lock().unwrap(), [4, 2]);
         assert_eq!(numbers.ask(9).await, Ok(18));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_does_not_wait_for_the_batch_before_it() {
+        let (gate, sizes) = (Arc::new(Semaphore::new(0)), Arc::default());
+        let mut numbers = doubling(&gate, &sizes);
+        let crowds = Limits {
+            crowd_min: 3,
+            batches_max: 2,
+            ..LIMITS
+        };
+        if let Some(inner) = Arc::get_mut(&mut numbers.0) {
+            inner.limits = crowds;
+        }
+        let batches = async |count: usize| {
+            while sizes.lock().unwrap().len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(numbers.tell(1));
+        batches(1).await;
+        // two are no crowd, three are, and a third batch has to wait
+        assert!((2..4).all(|n| numbers.tell(n)));
+        tokio::task::yield_now().await;
+        assert_eq!(*sizes.lock().unwrap(), [1]);
+        assert!(numbers.tell(4));
+        batches(2).await;
+        assert!((5..9).all(|n| numbers.tell(n)));
+        tokio::task::yield_now().await;
+        assert_eq!(*sizes.lock().unwrap(), [1, 3]);
+        gate.add_permits(100);
+        batches(3).await;
+        assert_eq!(*sizes.lock().unwrap(), [1, 3, 4]);
     }
 
     #[tokio::test]

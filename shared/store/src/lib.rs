@@ -70,4 +70,6 @@ pub mod wards;
 
 pub use error::StoreError;
 pub use pii::Pii;
-pub use pool::{Connection, DatabaseError, MIGRATOR, Pool, Pooled, Transaction, connect};
+pub use pool::{
+    Alone, Connection, DatabaseError, MIGRATOR, Pool, Pooled, Transaction, connect, connect_alone,
+};

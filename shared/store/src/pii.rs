@@ -1,7 +1,7 @@
 //! Personal data at rest: AES-256-GCM for reading back, a keyed hash for looking up.
 //! Never logs, never prints. Held by the `Store` handle of every process that meets a person.
 
-use aes_gcm::aead::{Aead, KeyInit};
+use aes_gcm::aead::{Aead, AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use domain::msisdn::Msisdn;
@@ -12,6 +12,8 @@ use crate::error::StoreError;
 
 /// Bytes of an AES-GCM nonce.
 const NONCE_BYTES: usize = 12;
+/// Bytes of its tag, which stands at the end.
+const TAG_BYTES: usize = 16;
 
 /// Why keys could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,12 +52,15 @@ impl Pii {
 
     /// Encrypts under a fresh nonce, which the caller draws; the nonce is stored in front.
     pub fn seal(&self, nonce: [u8; NONCE_BYTES], plain: &[u8]) -> Result<Vec<u8>, StoreError> {
-        let sealed = self
+        let mut out = Vec::with_capacity(NONCE_BYTES + plain.len() + TAG_BYTES);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(plain);
+        let (_, body) = out.split_at_mut(NONCE_BYTES);
+        let tag = self
             .cipher
-            .encrypt(&Nonce::from(nonce), plain)
+            .encrypt_inout_detached(&Nonce::from(nonce), &[], body.into())
             .map_err(|_| corrupt("seal"))?;
-        let mut out = nonce.to_vec();
-        out.extend_from_slice(&sealed);
+        out.extend_from_slice(&tag);
         Ok(out)
     }
 

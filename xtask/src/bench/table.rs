@@ -163,8 +163,7 @@ pub(super) fn page(ground: &Ground, facts: &[(&'static str, String)], outcome: &
          ## Who takes part\n\n\
          - **Ours**: the release build as shipped: limits, metrics, sealing and logs, of which an answered\n  \
            hop's are below the level that is written. Only the ceilings are raised. Ceilings of this run: {}.\n  \
-           Time stands still inside a sale window, so the clock is a file that every hop looks at, which the\n  \
-           system's clock is not.\n\
+           The clock is the machine's, shifted into a sale window.\n\
          - **The walk**: a registered farmer with one plot dials and types `1`, `1`, `1`: menu, covers, sums,\n  \
            quote. 100,000 farmers in PostgreSQL, 2,500 conversations open. Our dial reads the farmer and\n  \
            her plots from PostgreSQL (together with the others who dial at that moment, never from a\n  \

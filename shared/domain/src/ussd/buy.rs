@@ -8,7 +8,7 @@ use super::screen::{BODY_MAX, chosen_plot, farmer};
 use super::session::{Intent, Need, Pin, PinCheck, Purchase, Screen, Session};
 use super::step::{Move, Moved, again, end, to};
 use super::text::{Texts, texts};
-use super::view::{Turn, offers};
+use super::view::{Turn, chosen_offer, offers};
 use crate::i18n::{Slot, fill};
 
 /// Wrong answers after which the cover is explained; one more and nothing is sold.
@@ -109,10 +109,8 @@ pub(super) fn bind(session: &mut Session, new_pin: Option<Pin>, turn: &Turn<'_>)
     let (Some(plot), Some(version)) = (chosen_plot(session), version) else {
         return end(words.refused_gone);
     };
-    let chosen = offers(&version.product, plot.ward, turn.now)
-        .into_iter()
-        .find(|quote| quote.sum_insured.whole_shillings() == session.draft.sum_insured_kes);
-    let Some(quote) = chosen else {
+    let sum = session.draft.sum_insured_kes;
+    let Some(quote) = chosen_offer(&version.product, plot.ward, sum, turn.now) else {
         return end(words.refused_sale);
     };
     let purchase = Purchase {

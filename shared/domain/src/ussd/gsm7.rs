@@ -86,6 +86,20 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
+/// Like [`clean`]; a text that is clean already stays as it is.
+#[must_use]
+pub fn cleaned(text: String) -> String {
+    let plain = |byte: u8| {
+        let width = ASCII.get(usize::from(byte)).copied();
+        width == Some(1) && byte != b'\r'
+    };
+    if text.bytes().all(plain) {
+        text
+    } else {
+        clean(&text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +131,13 @@ mod tests {
         let cleaned = clean("Ng\u{2019}ang\u{2019}a M\u{169}tua \u{1f33d} [x]\t€");
         assert_eq!(cleaned, "Ng'ang'a Mutua ? (x) ?");
         assert_eq!(length(&cleaned), Some(cleaned.chars().count()));
+    }
+
+    #[test]
+    fn the_short_way_of_cleaning_agrees_with_the_long_one() {
+        for character in (0..=300_u32).filter_map(char::from_u32) {
+            let text = format!("a{character}b");
+            assert_eq!(cleaned(text.clone()), clean(&text), "{character:?}");
+        }
     }
 }

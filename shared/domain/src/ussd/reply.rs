@@ -37,13 +37,21 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// As the gateway wants it: prefix, space, text.
+    #[must_use]
+    pub fn screen(&self) -> String {
+        let prefix = match self.kind {
+            Kind::Con => "CON ",
+            Kind::End => "END ",
+        };
+        [prefix, &self.text].concat()
+    }
+}
+
 impl std::fmt::Display for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let prefix = match self.kind {
-            Kind::Con => "CON",
-            Kind::End => "END",
-        };
-        write!(f, "{prefix} {}", self.text)
+        f.write_str(&self.screen())
     }
 }
 

@@ -3,11 +3,14 @@
 //! Never changes what was answered; only remembers in which order a list was shown.
 //! Called by the conversation's steps.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use super::input;
 use super::places::WardCode;
 use super::session::{Caller, Draft, Farmer, Goal, Need, Plot, Screen, Session};
 use super::text::{Texts, texts};
-use super::view::{PolicyStatus, PolicySummary, Turn, cover_name, offers};
+use super::view::{PolicyStatus, PolicySummary, Turn, chosen_offer, cover_name, offers};
 use crate::i18n::{self, Crop, Slot, day, fit, millimetres, shillings, window};
 use crate::money::Money;
 
@@ -16,33 +19,38 @@ use crate::money::Money;
 pub const SCREEN_MAX: usize = 150;
 /// Characters of the prefix.
 const PREFIX: usize = 4;
+/// Slots of a page, mostly.
+const SLOTS: usize = 8;
 /// What is left for the text.
 pub(super) const BODY_MAX: usize = SCREEN_MAX - PREFIX;
 
 /// The template and the slots of a screen.
 struct Page {
-    template: String,
-    slots: Vec<(String, Slot)>,
+    template: Cow<'static, str>,
+    slots: Vec<(&'static str, Slot)>,
 }
 
+/// Slots of the rows of a list, by their place on the screen.
+const ROWS: [&str; 6] = ["row1", "row2", "row3", "row4", "row5", "row6"];
+
 impl Page {
-    fn new(template: &str) -> Self {
+    fn new(template: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            template: template.to_owned(),
-            slots: Vec::new(),
+            template: template.into(),
+            slots: Vec::with_capacity(SLOTS),
         }
     }
 
-    fn slot(mut self, name: &str, value: Slot) -> Self {
-        self.slots.push((name.to_owned(), value));
+    fn slot(mut self, name: &'static str, value: Slot) -> Self {
+        self.slots.push((name, value));
         self
     }
 
-    fn whole(self, name: &str, value: impl std::fmt::Display) -> Self {
+    fn whole(self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.slot(name, Slot::whole(value))
     }
 
-    fn elastic(self, name: &str, value: impl std::fmt::Display) -> Self {
+    fn elastic(self, name: &'static str, value: impl std::fmt::Display) -> Self {
         self.slot(name, Slot::elastic(value))
     }
 
@@ -50,36 +58,29 @@ impl Page {
     fn items(mut self, items: Vec<Slot>, page: usize, per_page: usize, more: &str) -> Self {
         let first = page.saturating_mul(per_page);
         let after = first.saturating_add(per_page);
-        let count = items.len();
-        let mut rows = String::new();
-        for (index, item) in items.into_iter().enumerate().skip(first).take(per_page) {
+        let hint = if after < items.len() { more } else { "" };
+        let mut rows = String::with_capacity(BODY_MAX);
+        let shown = items.into_iter().enumerate().skip(first).take(per_page);
+        for ((index, item), name) in shown.zip(ROWS) {
             let number = index.saturating_add(1);
-            let row = format!("{number}. {{item{number}}}\n");
-            rows.push_str(&row);
-            self.slots.push((format!("item{number}"), item));
+            // writing to a String cannot fail
+            let _ = writeln!(rows, "{number}. {{{name}}}");
+            self.slots.push((name, item));
         }
-        let hint = if after < count { more } else { "" };
-        self.template = self
-            .template
-            .replace("{items}", &rows)
-            .replace("{more}", hint);
+        let template = self.template.replace("{items}", &rows);
+        self.template = Cow::Owned(template.replace("{more}", hint));
         self
     }
 
     /// The text, below a note where there is room for it.
     fn text(&self, note: Option<&str>) -> String {
-        let slots: Vec<(&str, Slot)> = self
-            .slots
-            .iter()
-            .map(|(name, slot)| (name.as_str(), slot.clone()))
-            .collect();
         if let Some(note) = note {
             let noted = format!("{note}\n{}", self.template);
-            if let Ok(text) = fit(&noted, &slots, BODY_MAX) {
+            if let Ok(text) = fit(&noted, &self.slots, BODY_MAX) {
                 return text;
             }
         }
-        i18n::fill(&self.template, &slots, BODY_MAX)
+        i18n::fill(&self.template, &self.slots, BODY_MAX)
     }
 }
 
@@ -177,20 +178,18 @@ pub(super) fn body(
 ) -> Result<String, Need> {
     let words = texts(session.language);
     if session.screen == Screen::Home {
-        let page = Page::new(words.home);
         let headline = note.unwrap_or(words.home_hello);
-        let template = page.template.replace("{headline}", headline);
-        return Ok(Page::new(&template)
+        return Ok(Page::new(words.home.replace("{headline}", headline))
             .elastic("name", greeting(session))
             .text(None));
     }
     Ok(page(session, words, turn)?.text(note))
 }
 
-fn page(session: &mut Session, words: &Texts, turn: &Turn<'_>) -> Result<Page, Need> {
+fn page(session: &mut Session, words: &'static Texts, turn: &Turn<'_>) -> Result<Page, Need> {
     let places = &turn.catalogue.places;
     let (page, size) = (session.page, per_page(session.screen));
-    let list = |template: &str, items: Vec<Slot>| {
+    let list = |template: &'static str, items: Vec<Slot>| {
         Page::new(template).items(items, page, size, words.item_more)
     };
     Ok(match session.screen {
@@ -298,7 +297,7 @@ fn page(session: &mut Session, words: &Texts, turn: &Turn<'_>) -> Result<Page, N
     })
 }
 
-fn resume(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
+fn resume(session: &Session, words: &'static Texts, turn: &Turn<'_>) -> Page {
     let Some(paused) = session.paused.as_deref() else {
         return Page::new(words.bye);
     };
@@ -314,7 +313,7 @@ fn resume(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
         None => draft.name.as_deref().map_or("", first_word),
     };
     let sum = Money::kes(draft.sum_insured_kes.unwrap_or(0)).unwrap_or(Money::ZERO_KES);
-    Page::new(&words.resume.replace("{what}", what))
+    Page::new(words.resume.replace("{what}", what))
         .elastic("name", name)
         .elastic(
             "cover",
@@ -323,7 +322,7 @@ fn resume(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
         .whole("sum", shillings(sum))
 }
 
-fn plot_row(plot: &Plot, session: &Session, words: &Texts) -> Slot {
+fn plot_row(plot: &Plot, session: &Session, words: &'static Texts) -> Slot {
     let slots = [
         ("crop", Slot::whole(plot.crop.name(session.language))),
         ("acres", Slot::whole(input::acres_text(plot.acres_e2))),
@@ -332,7 +331,7 @@ fn plot_row(plot: &Plot, session: &Session, words: &Texts) -> Slot {
     Slot::whole(i18n::fill(words.plot_item, &slots, BODY_MAX))
 }
 
-fn covers(session: &mut Session, words: &Texts, turn: &Turn<'_>) -> Page {
+fn covers(session: &mut Session, words: &'static Texts, turn: &Turn<'_>) -> Page {
     let language = session.language;
     let Some(plot) = chosen_plot(session) else {
         return Page::new(words.refused_gone);
@@ -370,7 +369,7 @@ fn covers(session: &mut Session, words: &Texts, turn: &Turn<'_>) -> Page {
         .items(items, 0, per_page, "")
 }
 
-fn sums(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
+fn sums(session: &Session, words: &'static Texts, turn: &Turn<'_>) -> Page {
     let version = session
         .draft
         .version
@@ -391,7 +390,7 @@ fn sums(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
 }
 
 /// The offer in full, or the asking for the PIN that accepts it.
-fn offer(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
+fn offer(session: &Session, words: &'static Texts, turn: &Turn<'_>) -> Page {
     let version = session
         .draft
         .version
@@ -399,10 +398,8 @@ fn offer(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
     let (Some(plot), Some(version)) = (chosen_plot(session), version) else {
         return Page::new(words.refused_gone);
     };
-    let chosen = offers(&version.product, plot.ward, turn.now)
-        .into_iter()
-        .find(|quote| quote.sum_insured.whole_shillings() == session.draft.sum_insured_kes);
-    let Some(quote) = chosen else {
+    let sum = session.draft.sum_insured_kes;
+    let Some(quote) = chosen_offer(&version.product, plot.ward, sum, turn.now) else {
         return Page::new(words.refused_sale);
     };
     let language = session.language;
@@ -421,7 +418,7 @@ fn offer(session: &Session, words: &Texts, turn: &Turn<'_>) -> Page {
         .elastic("cover", cover_name(&version.product, language))
 }
 
-fn policy_row(policy: &PolicySummary, session: &Session, words: &Texts) -> Slot {
+fn policy_row(policy: &PolicySummary, session: &Session, words: &'static Texts) -> Slot {
     let state = match policy.status {
         PolicyStatus::AwaitingPremium => words.state_awaiting,
         PolicyStatus::Active => words.state_active,
@@ -437,7 +434,7 @@ fn policy_row(policy: &PolicySummary, session: &Session, words: &Texts) -> Slot 
     ))
 }
 
-fn told(policy: &PolicySummary, session: &Session, words: &Texts) -> Page {
+fn told(policy: &PolicySummary, session: &Session, words: &'static Texts) -> Page {
     let (status, payout, receipt) = match &policy.status {
         PolicyStatus::AwaitingPremium => (words.told_awaiting, None, ""),
         PolicyStatus::Active => (words.told_active, None, ""),
@@ -450,7 +447,7 @@ fn told(policy: &PolicySummary, session: &Session, words: &Texts) -> Page {
         PolicyStatus::Lapsed => (words.told_lapsed, None, ""),
         PolicyStatus::Cancelled => (words.told_cancelled, None, ""),
     };
-    Page::new(&words.policy.replace("{status}", status))
+    Page::new(words.policy.replace("{status}", status))
         .whole("code", &policy.code)
         .whole("crop", policy.crop.name(session.language))
         .whole("ward", policy.ward)
@@ -461,7 +458,7 @@ fn told(policy: &PolicySummary, session: &Session, words: &Texts) -> Page {
         .whole("window", window(session.language, &policy.cover))
 }
 
-fn season(session: &Session, words: &Texts, turn: &Turn<'_>) -> Result<Page, Need> {
+fn season(session: &Session, words: &'static Texts, turn: &Turn<'_>) -> Result<Page, Need> {
     let Some(plot) = chosen_plot(session) else {
         return Ok(Page::new(words.season_none));
     };

@@ -10,7 +10,7 @@ use crate::i18n::{Crop, Language};
 use crate::id::{PolicyId, ProductVersionId};
 use crate::money::Money;
 use crate::product::Product;
-use crate::quote::{Quote, QuoteError, quote};
+use crate::quote::{Quote, QuoteError, quote, terms};
 use crate::season::Window;
 
 /// Most policies listed on a phone.
@@ -88,16 +88,26 @@ pub fn offers(product: &Product, ward: WardCode, now: DateTime<Utc>) -> Vec<Quot
     offered(product, ward, now).collect()
 }
 
+/// The offer of one sum insured, if it can be bought in a ward now.
+#[must_use]
+pub(super) fn chosen_offer(
+    product: &Product,
+    ward: WardCode,
+    sum_insured_kes: Option<i64>,
+    now: DateTime<Utc>,
+) -> Option<Quote> {
+    let sum = Money::kes(sum_insured_kes?).ok()?;
+    quote(product, &ward.to_string(), sum, now).ok()
+}
+
 fn offered(
     product: &Product,
     ward: WardCode,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = Quote> + use<'_> {
-    let ward = ward.to_string();
-    product
-        .sums_insured_kes
-        .iter()
-        .filter_map(move |sum| quote(product, &ward, Money::kes(*sum).ok()?, now).ok())
+    let terms = terms(product, &ward.to_string(), now).ok();
+    let sums = product.sums_insured_kes.iter();
+    sums.filter_map(move |sum| terms.as_ref()?.quote(Money::kes(*sum).ok()?).ok())
 }
 
 /// A product's name on screens.
