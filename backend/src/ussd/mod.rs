@@ -4,6 +4,7 @@
 //! Must never call a provider inside a hop, never limit by address, never log what was typed.
 //! Its routes are listed in `crate::routes`; its state is held by the app.
 
+mod call;
 mod callers;
 mod catalogue;
 mod handler;
@@ -13,7 +14,7 @@ mod needs;
 mod pins;
 mod session;
 
-pub(crate) use handler::{PLAIN, call, hop};
+pub(crate) use call::{PLAIN, call, hop};
 // a purchase that a partner makes asks for its premium exactly as one by phone does
 pub(crate) use intents::{ask_for_premium, planned};
 
@@ -48,17 +49,12 @@ impl Channel {
 /// The channel's routes.
 pub(crate) fn routes() -> Vec<Route> {
     vec![
+        Route::post(call::ROUTE, Auth::Public, Limit::Ussd, call::without_token),
         Route::post(
-            handler::ROUTE,
-            Auth::Public,
-            Limit::Ussd,
-            handler::without_token,
-        ),
-        Route::post(
-            handler::ROUTE_WITH_TOKEN,
+            call::ROUTE_WITH_TOKEN,
             Auth::PathToken,
             Limit::Ussd,
-            handler::with_token,
+            call::with_token,
         ),
     ]
 }
