@@ -1,0 +1,6 @@
+//! The tests of the data processor's public functions, from samples to seasons and back from a
+//! bundle of evidence. One binary, so that it links once; must hold no test itself.
+
+mod days;
+mod seasons;
+mod verify;
