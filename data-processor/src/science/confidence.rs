@@ -47,12 +47,40 @@ pub fn confidence(observing: &Observing) -> u8 {
     if observing.stations == 0 || observing.days == 0 {
         return 0;
     }
+    let proximity = observing
+        .distance_m
+        .map_or(1.0, |metres| libm::exp(-f64::from(metres) / PROXIMITY_M));
+    weigh(observing, proximity)
+}
+
+/// Confidence, 0 to 100, of a cell that is kriged: nearness is what the stations know of it, 1
+/// less the kriging variance as a part of the total (nugget and sill), when that is less than
+/// their distance gives. Both in mm².
+#[must_use]
+pub fn confidence_kriged(observing: &Observing, variance: f64, total: f64) -> u8 {
+    if observing.stations == 0 || observing.days == 0 {
+        return 0;
+    }
+    let by_distance = observing
+        .distance_m
+        .map_or(1.0, |metres| libm::exp(-f64::from(metres) / PROXIMITY_M));
+    weigh(observing, by_distance.min(known_share(variance, total)))
+}
+
+/// What part of a place's variance its stations account for, 0 to 1; 0 when that cannot be told.
+#[must_use]
+pub fn known_share(variance: f64, total: f64) -> f64 {
+    if total > 0.0 && variance.is_finite() {
+        (1.0 - variance / total).clamp(0.0, 1.0)
+    } else {
+        0.0
+    }
+}
+
+fn weigh(observing: &Observing, proximity: f64) -> u8 {
     let [of_coverage, of_agreement, of_proximity, of_quality] = WEIGHTS;
     let coverage = share(observing.days_known, observing.days);
     let quality = share(observing.days_good, observing.days);
-    let proximity = observing
-        .distance_m
-        .map_or(1.0, |metres| (-f64::from(metres) / PROXIMITY_M).exp());
     let rest = of_coverage * coverage + of_proximity * proximity + of_quality * quality;
     match observing.pair {
         Some(pair) if observing.stations > 1 => {
@@ -171,6 +199,27 @@ mod tests {
             }),
             87
         );
+    }
+
+    #[test]
+    fn kriging_variance_lowers_confidence_and_never_raises_it() {
+        let near = Observing {
+            distance_m: Some(12_603),
+            stations: 3,
+            ..two()
+        };
+        // domain notes 2.11: variance 23.931454 of a total of 45; e^(-12.603/15) = 0.432
+        assert!((known_share(23.931_454, 45.0) - 0.468_190).abs() < 1e-6);
+        assert_eq!(
+            (
+                confidence(&near),
+                confidence_kriged(&near, 23.931_454, 45.0)
+            ),
+            (88, 88)
+        );
+        assert_eq!(confidence_kriged(&near, 45.0, 45.0), 80);
+        assert_eq!(confidence_kriged(&near, f64::NAN, 45.0), 80);
+        assert_eq!(confidence_kriged(&two(), 0.0, 45.0), 100);
     }
 
     proptest! {

@@ -1,6 +1,14 @@
 //! Inverse-distance interpolation of a day's rain: weight 1/d², the five nearest, at least three.
 //! A station on the spot is taken as it is. Never makes up a day that too few stations know.
-//! Used for cells without a good station of their own.
+//! Used for cells without a good station of their own; the modules below hold places, kriging,
+//! grids of many cells and what is blended with the satellite.
+
+pub mod kriging;
+pub mod near;
+pub mod place;
+pub mod polygon;
+pub mod satellite;
+pub mod weights;
 
 use domain::measure::{RainUm, from_millimetres};
 
@@ -27,7 +35,7 @@ pub fn inverse_distance(known: &[(u32, RainUm)]) -> Option<RainUm> {
     }
     let (mut weighed, mut weights) = (0.0_f64, 0.0_f64);
     for (distance_m, rain) in nearest {
-        let weight = f64::from(distance_m).powi(-2);
+        let weight = 1.0 / (f64::from(distance_m) * f64::from(distance_m));
         weighed += weight * f64::from(rain.0);
         weights += weight;
     }

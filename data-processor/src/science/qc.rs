@@ -1,12 +1,24 @@
 //! Quality control: flags beside numbers. A flag never drops or changes a number, because rain that
 //! is left out raises a payout; it lowers confidence and brings people in.
-//! Used by the stream for each local day of a station.
+//! Used by the stream for each local day of a station; the modules below hold the tests by kind.
+
+pub mod change;
+pub mod climate;
+pub mod daily;
+pub mod internal;
+pub mod nearby;
+pub mod qartod;
+pub mod range;
+pub mod record;
+pub mod spatial;
 
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 use domain::measure::RainUm;
 use domain::season::previous_day;
+
+use qartod::{Qartod, Results, Test};
 
 /// The most a gauge can measure, µm a second: 0.254 mm (the upper bound of WeatherXM's own quality
 /// algorithm).
@@ -60,6 +72,46 @@ impl Flag {
             Self::Unscored => "unscored",
         }
     }
+
+    /// The test that raises it, and what it says in QARTOD's words.
+    #[must_use]
+    pub const fn as_qartod(self) -> (Test, Qartod) {
+        match self {
+            Self::Bridged | Self::Gap => (Test::Timestamp, Qartod::Suspect),
+            Self::Heavy => (Test::Climatology, Qartod::Suspect),
+            Self::Location | Self::Quality => (Test::Metadata, Qartod::Suspect),
+            Self::Lost => (Test::Timestamp, Qartod::Missing),
+            Self::Rate => (Test::GrossRange, Qartod::Fail),
+            Self::Refused => (Test::GrossRange, Qartod::Suspect),
+            Self::Reset => (Test::Counter, Qartod::Suspect),
+            Self::Unscored => (Test::Metadata, Qartod::NotEvaluated),
+        }
+    }
+}
+
+/// What the tests say of a local day of a station: missing without a number, else what its flags
+/// say, and good where none was raised.
+#[must_use]
+pub fn day_results(rain: Option<RainUm>, flags: &BTreeSet<Flag>) -> Results {
+    if rain.is_none() {
+        return Results::MISSING;
+    }
+    let mut results = Results::default();
+    for test in [
+        Test::Timestamp,
+        Test::GrossRange,
+        Test::Climatology,
+        Test::Counter,
+    ] {
+        results.record(test, Qartod::Good);
+    }
+    if !flags.contains(&Flag::Unscored) {
+        results.record(Test::Metadata, Qartod::Good);
+    }
+    for (test, flag) in flags.iter().map(|flag| flag.as_qartod()) {
+        results.record(test, flag);
+    }
+    results
 }
 
 /// The provider's word on a UTC day.
@@ -127,6 +179,20 @@ mod tests {
             }),
             ["location", "unscored"]
         );
+    }
+
+    #[test]
+    fn flags_of_a_day_are_said_in_qartods_words() {
+        let of =
+            |rain, flags: &[Flag]| day_results(rain, &flags.iter().copied().collect()).aggregate();
+        let rain = Some(RainUm(1_000));
+        assert_eq!(of(rain, &[]), Qartod::Good);
+        assert_eq!(of(rain, &[Flag::Unscored]), Qartod::Good);
+        assert_eq!(of(rain, &[Flag::Reset, Flag::Unscored]), Qartod::Suspect);
+        assert_eq!(of(rain, &[Flag::Reset, Flag::Rate]), Qartod::Fail);
+        assert_eq!(of(None, &[Flag::Lost]), Qartod::Missing);
+        let reset = day_results(rain, &BTreeSet::from([Flag::Reset]));
+        assert_eq!(reset.odd().collect::<Vec<_>>(), [Test::Counter]);
     }
 
     #[test]
