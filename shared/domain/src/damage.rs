@@ -1,11 +1,28 @@
-//! The house product's damage index: weather and vegetation loss blended in basis points, and the
-//! tiers that turn it into a share. The rounded index governs: contract and screen show the very
-//! number that is paid on. Never uses floats (0.6 × 0.8 + 0.4 × 0.5 is not 0.68 in binary).
+//! The house product's damage index: vegetation measured against its baseline as a loss, weather
+//! and vegetation loss blended in basis points, and the tiers that turn it into a share. The rounded
+//! index governs: contract and screen show the very number that is paid on. Never uses floats
+//! (0.6 × 0.8 + 0.4 × 0.5 is not 0.68 in binary).
 
 use serde::{Deserialize, Serialize};
 
 use crate::money::{BASIS_POINTS_WHOLE, BasisPoints, Fraction, MoneyError, Rounding};
-use crate::product::PayoutTerms;
+use crate::product::{PayoutTerms, VegetationTerms};
+
+/// The vegetation loss of a measure (thousandths of a standard deviation or of a percent): nothing
+/// at or above `none_at`, everything at or below `all_at`, linear between, rounded half up once.
+pub fn vegetation_loss(
+    terms: &VegetationTerms,
+    measure_milli: i64,
+) -> Result<BasisPoints, MoneyError> {
+    let (none, all) = (terms.none_at.milli(), terms.all_at.milli());
+    if measure_milli >= none {
+        return Ok(BasisPoints::ZERO);
+    }
+    if measure_milli <= all {
+        return Ok(BasisPoints::WHOLE);
+    }
+    Ok(Fraction::new(none.saturating_sub(measure_milli), none.saturating_sub(all))?.basis_points())
+}
 
 /// `weight·W + (1−weight)·V` in basis points, rounded half up once.
 pub fn damage_index(
@@ -84,6 +101,7 @@ pub fn tiered(terms: &PayoutTerms, index: BasisPoints) -> Result<Tiered, MoneyEr
 mod tests {
     use super::*;
     use crate::product::tests::house;
+    use crate::product::{VegetationAbsent, VegetationMeasure};
     use proptest::prelude::*;
 
     fn bp(value: u16) -> BasisPoints {
@@ -119,7 +137,50 @@ mod tests {
         assert!(!tiered(&terms, bp(4_500)).unwrap().borderline);
     }
 
+    fn vegetation(measure: VegetationMeasure, none_at: &str, all_at: &str) -> VegetationTerms {
+        VegetationTerms {
+            days: "03-01..05-31".parse().unwrap(),
+            measure,
+            none_at: none_at.parse().unwrap(),
+            all_at: all_at.parse().unwrap(),
+            sensor: "sentinel-2".to_owned(),
+            fallback: vec!["modis-terra".to_owned()],
+            baseline_first: 2001,
+            baseline_last: 2015,
+            wait_days: 20,
+            absent: VegetationAbsent::WeatherCapped,
+        }
+    }
+
+    #[test]
+    fn vegetation_is_lost_between_its_two_marks() {
+        // KARARE long rains, base 2001-15: 2009 z -1.9735, 2011 -2.1819, 2008 -0.6566, 2018 1.9463
+        let by_z = vegetation(VegetationMeasure::Z, "-0.5", "-2");
+        for (milli, lost) in [
+            (1_946, 0),
+            (-500, 0),
+            (-657, 1_047),
+            (-1_250, 5_000),
+            (-1_974, 9_827),
+            (-2_000, 10_000),
+            (-2_182, 10_000),
+        ] {
+            assert_eq!(vegetation_loss(&by_z, milli), Ok(bp(lost)), "{milli}");
+        }
+        let by_rank = vegetation(VegetationMeasure::Percentile, "30", "5");
+        for (milli, lost) in [(100_000, 0), (30_000, 0), (17_500, 5_000), (5_000, 10_000)] {
+            assert_eq!(vegetation_loss(&by_rank, milli), Ok(bp(lost)), "{milli}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn greener_is_never_a_greater_loss(low in -9_999_i64..9_999, more in 0_i64..9_999) {
+            let terms = vegetation(VegetationMeasure::Z, "-0.5", "-2");
+            let (dry, green) = (vegetation_loss(&terms, low), vegetation_loss(&terms, low + more));
+            prop_assert!(green.unwrap() <= dry.unwrap());
+        }
+
         #[test]
         fn a_higher_index_never_pays_less(a in 0_u16..=10_000, b in 0_u16..=10_000) {
             let (low, high) = (a.min(b), a.max(b));

@@ -2,15 +2,23 @@
 //! Used unchanged by the damage worker, the verifier, quotes' examples and back-tests.
 //! Never yields a number while a day is missing, and never lets confidence move an amount.
 
+mod routing;
+
 use serde::{Deserialize, Serialize};
 
-use crate::damage::{damage_index, tiered};
-use crate::index::{PhaseSum, weather_index};
+use crate::damage::{damage_index, tiered, vegetation_loss};
+use crate::index::ratio::Ratio;
+use crate::index::{PhaseSum, margin_bp, weather_index};
 use crate::money::{BasisPoints, Fraction, Money, MoneyError, Rounding};
-use crate::product::{PayoutTerms, Product, Zone};
+use crate::product::{PayoutTerms, PolicyTerms, Product, Zone};
 
 /// Confidence from which a settlement needs no second look, 0 to 100.
 pub const CONFIDENCE_AUTO_MIN: u8 = 80;
+/// Confidence from which an index far enough from where its payout turns needs no second look.
+/// Schema 2 only.
+pub const CONFIDENCE_MARGIN_MIN: u8 = 60;
+/// Standard errors that are far enough then.
+pub const MARGIN_SE: u32 = 2;
 /// Highest confidence of a risk observed by a single station.
 pub const CONFIDENCE_ONE_STATION_MAX: u8 = 79;
 
@@ -25,6 +33,29 @@ pub struct Observed {
     pub stations: u8,
     /// 0 to 100; decides speed and routing, never the amount.
     pub confidence: u8,
+    /// What vegetation was measured as, thousandths of the unit in the product's `vegetation`; the
+    /// loss follows from it, and `vegetation_bp` is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vegetation_milli: Option<i64>,
+    /// Standard error of the index that decides (the damage index, else the weather index), basis
+    /// points. Decides routing, never the amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_se_bp: Option<u16>,
+}
+
+impl Observed {
+    /// A risk observed in rain alone, with nothing known of its index's standard error.
+    #[must_use]
+    pub fn of_rain(phases: Vec<PhaseSum>, stations: u8, confidence: u8) -> Self {
+        Self {
+            phases,
+            vegetation_bp: None,
+            stations,
+            confidence,
+            vegetation_milli: None,
+            index_se_bp: None,
+        }
+    }
 }
 
 /// Why a settlement goes to two people before money moves.
@@ -43,6 +74,8 @@ pub enum HoldReason {
     SwitchedOff,
     /// Its number came after the days allowed for deciding.
     DecidedLate,
+    /// No sensor saw enough vegetation, and the product wants people to look then.
+    VegetationAbsent,
 }
 
 impl HoldReason {
@@ -69,7 +102,8 @@ pub struct Settlement {
     pub damage_index_bp: Option<BasisPoints>,
     /// Share of the sum insured that is paid, exact.
     pub share: Fraction,
-    /// Distance of the index to the nearest cliff, basis points.
+    /// Distance of the index to the nearest cliff, or (schema 2, without a damage index) to where
+    /// the payout turns, basis points.
     pub distance_bp: Option<u16>,
     /// Franchise of the product: less than this is paid as nothing.
     pub payout_min: Money,
@@ -103,6 +137,15 @@ pub enum Outcome {
     },
 }
 
+/// The payout function's answer, before the policy's own limits.
+struct Paid {
+    damage_index_bp: Option<BasisPoints>,
+    share: Fraction,
+    distance_bp: Option<u16>,
+    /// Nearer to a cliff than the product's own `borderline_bp`.
+    is_borderline: bool,
+}
+
 /// Evaluates one risk.
 pub fn settle(product: &Product, zone: &Zone, observed: &Observed) -> Result<Outcome, MoneyError> {
     let missing_days = observed
@@ -114,132 +157,67 @@ pub fn settle(product: &Product, zone: &Zone, observed: &Observed) -> Result<Out
     }
     let weather = weather_index(product, zone, &observed.phases)?;
     let weather_bp = weather.basis_points();
-    let mut holds = Vec::new();
-    if observed.confidence < CONFIDENCE_AUTO_MIN {
-        holds.push(HoldReason::LowConfidence);
-    }
-    if observed.stations < product.settlement.stations_min {
-        holds.push(HoldReason::FewStations);
-    }
-    let (damage_index_bp, share, distance_bp) = match &product.payout {
-        PayoutTerms::Linear => (None, weather, None),
+    let vegetation_bp = match (&product.vegetation, observed.vegetation_milli) {
+        (Some(terms), Some(milli)) => Some(vegetation_loss(terms, milli)?),
+        _ => observed.vegetation_bp,
+    };
+    let paid = match &product.payout {
+        PayoutTerms::Linear => Paid {
+            damage_index_bp: None,
+            share: weather,
+            distance_bp: if product.schema == 1 {
+                None
+            } else {
+                Some(margin_bp(product, zone, &observed.phases)?)
+            },
+            is_borderline: false,
+        },
         PayoutTerms::Tiers {
             weather_weight_bp,
             vegetation_absent_cap_bp,
             ..
         } => {
-            let index = match observed.vegetation_bp {
+            let index = match vegetation_bp {
                 Some(vegetation) => damage_index(weather_bp, vegetation, *weather_weight_bp)?,
                 None => weather_bp,
             };
             let tier = tiered(&product.payout, index)?;
-            if tier.borderline {
-                holds.push(HoldReason::Borderline);
+            Paid {
+                damage_index_bp: Some(index),
+                share: match vegetation_bp {
+                    Some(_) => tier.share,
+                    None => tier.share.min(vegetation_absent_cap_bp.fraction()),
+                },
+                distance_bp: Some(tier.distance_bp),
+                is_borderline: tier.borderline,
             }
-            let share = match observed.vegetation_bp {
-                Some(_) => tier.share,
-                None => tier.share.min(vegetation_absent_cap_bp.fraction()),
-            };
-            (Some(index), share, Some(tier.distance_bp))
         }
     };
     Ok(Outcome::Settled(Settlement {
         weather,
         weather_bp,
-        vegetation_bp: observed.vegetation_bp,
-        damage_index_bp,
-        share,
-        distance_bp,
+        vegetation_bp,
+        damage_index_bp: paid.damage_index_bp,
+        share: limited(product.limits(), paid.share)?,
+        distance_bp: paid.distance_bp,
         payout_min: Money::kes(product.payout_min_kes)?,
-        holds,
+        holds: routing::holds(product, observed, vegetation_bp, &paid),
     }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::product::tests::{house, phase_deficit};
-    use proptest::prelude::*;
-
-    fn observed(rain_um: i64, vegetation: Option<u16>) -> Observed {
-        Observed {
-            phases: vec![PhaseSum {
-                phase: "season".to_owned(),
-                rain_um,
-                missing_days: 0,
-            }],
-            vegetation_bp: vegetation.map(|v| BasisPoints::new(v).unwrap()),
-            stations: 2,
-            confidence: 95,
-        }
-    }
-
-    fn settled(product: &Product, observed: &Observed) -> Settlement {
-        match settle(product, &product.zones[0], observed).unwrap() {
-            Outcome::Settled(settlement) => settlement,
-            deferred @ Outcome::Deferred { .. } => panic!("{deferred:?}"),
-        }
-    }
-
-    #[test]
-    fn without_vegetation_the_weather_is_the_index_and_half_is_the_most() {
-        let total_loss = settled(&house(), &observed(0, None));
-        assert_eq!(total_loss.damage_index_bp, Some(BasisPoints::WHOLE));
-        assert_eq!(
-            total_loss.payout(Money::kes(10_000).unwrap()),
-            Money::kes(5_000)
-        );
-        let confirmed = settled(&house(), &observed(0, Some(10_000)));
-        assert_eq!(
-            confirmed.payout(Money::kes(10_000).unwrap()),
-            Money::kes(10_000)
-        );
-    }
-
-    #[test]
-    fn one_missing_day_defers_however_dry_the_rest() {
-        let mut gap = observed(0, None);
-        gap.phases[0].missing_days = 1;
-        let product = phase_deficit();
-        let outcome = settle(&product, &product.zones[0], &gap).unwrap();
-        assert_eq!(outcome, Outcome::Deferred { missing_days: 1 });
-    }
-
-    #[test]
-    fn confidence_and_stations_change_the_route_and_never_the_amount() {
-        let sure = settled(&phase_deficit(), &observed(162_120, None));
-        let mut doubtful = observed(162_120, None);
-        (doubtful.confidence, doubtful.stations) = (79, 1);
-        let unsure = settled(&phase_deficit(), &doubtful);
-        assert!(sure.holds.is_empty());
-        assert_eq!(
-            unsure.holds,
-            [HoldReason::LowConfidence, HoldReason::FewStations]
-        );
-        assert_eq!(sure.share, unsure.share);
-        assert_eq!(sure.share.basis_points().to_string(), "63.32%");
-    }
-
-    proptest! {
-        #[test]
-        fn a_payout_lies_between_nothing_and_the_sum_insured(
-            rain in 0_i64..500_000, v in proptest::option::of(0_u16..=10_000), sum in 1_i64..500_000,
-        ) {
-            let insured = Money::kes(sum).unwrap();
-            for product in [house(), phase_deficit()] {
-                let paid = settled(&product, &observed(rain, v)).payout(insured).unwrap();
-                prop_assert!((0..=insured.minor).contains(&paid.minor));
-            }
-        }
-
-        #[test]
-        fn more_rain_never_pays_more(rain in 0_i64..400_000, more in 0_i64..100_000) {
-            let insured = Money::kes(10_000).unwrap();
-            for product in [house(), phase_deficit()] {
-                let dry = settled(&product, &observed(rain, None)).payout(insured).unwrap();
-                let wet = settled(&product, &observed(rain + more, None)).payout(insured).unwrap();
-                prop_assert!(wet.minor <= dry.minor);
-            }
-        }
-    }
+/// A share under the policy's own limits: less the deductible or nothing below the franchise, then
+/// at most the most. Exact.
+fn limited(terms: PolicyTerms, share: Fraction) -> Result<Fraction, MoneyError> {
+    let share = match (terms.deductible_bp, terms.franchise_bp) {
+        (Some(deductible), _) => Ratio::from(share)
+            .less(Ratio::from(deductible.fraction()))?
+            .capped()?,
+        (None, Some(franchise)) if !franchise.fraction().is_at_most(share) => Fraction::ZERO,
+        (None, _) => share,
+    };
+    let most = terms.payout_max_bp.unwrap_or(BasisPoints::WHOLE);
+    Ok(share.min(most.fraction()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,12 @@
 //! Products that other modules' tests use too, and the rules of validation. Tests only; run with
 //! the crate's.
 
+mod faults;
+
+use std::path::{Path, PathBuf};
+
 use super::*;
+use crate::money::BasisPoints;
 
 const PHASE: &str = r#"
 schema = 1
@@ -61,6 +66,73 @@ pub(crate) fn house() -> Product {
     };
     product.validate().unwrap();
     product
+}
+
+/// The folder of the documents.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../products")
+}
+
+/// Every document that is shipped, by file name.
+pub(crate) fn shipped() -> Vec<Product> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap();
+        Product::from_toml(&text).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
+    };
+    paths.iter().map(read).collect()
+}
+
+#[test]
+fn what_was_sold_keeps_its_hash() {
+    for (code, hash) in [
+        (
+            "KE-MZ-DI-LR",
+            "ac82377242c1ba4038bb587a3b679049a791c0590e71369efcc0631eb70746d5",
+        ),
+        (
+            "KE-MZ-PD-LR",
+            "4c9484513715a873d3365cd8a70c2b7814621fa39a67c9e1e9b768268faf6f60",
+        ),
+    ] {
+        let product = shipped().into_iter().find(|p| p.code == code).unwrap();
+        assert_eq!((product.schema, product.hash().as_str()), (1, hash));
+        // and is read back from what was stored
+        let stored: Product = serde_json::from_slice(&product.canonical()).unwrap();
+        assert_eq!(stored, product);
+    }
+    assert_eq!(
+        phase_deficit().hash(),
+        "4f8a7c9a0d378bb21846518fcd37ba34da58ffc1d671bfecab4ee73147eb76e9"
+    );
+}
+
+#[test]
+fn every_document_survives_being_stored() {
+    for product in shipped() {
+        let stored: Product = serde_json::from_slice(&product.canonical()).unwrap();
+        assert_eq!((stored.hash(), &stored), (product.hash(), &product));
+        stored.validate().unwrap();
+    }
+}
+
+#[test]
+fn the_committed_schema_is_the_generated_one() {
+    let path = folder().join("schema.json");
+    let generated = serde_json::to_string_pretty(&product_schema()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_PRODUCT_SCHEMA").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "products/schema.json is stale: UPDATE_PRODUCT_SCHEMA=1 cargo test -p domain schema"
+    );
 }
 
 #[test]
