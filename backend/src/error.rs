@@ -128,7 +128,9 @@ impl From<StoreError> for ApiError {
                 "conflict",
                 "another change came first; read the resource again",
             ),
-            StoreError::Corrupt { .. } | StoreError::Other(_) => Self::internal(error),
+            StoreError::Corrupt { .. } | StoreError::Unsellable { .. } | StoreError::Other(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

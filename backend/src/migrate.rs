@@ -1,26 +1,48 @@
 //! Brings a database up to date: migrations, then product versions by hash, then wards that are
-//! not known yet. Never changes a published version and never moves a refined ward: may be run by
-//! every deployment. Called by `backend migrate` and by tests.
+//! not known yet. Never changes a published version, never publishes a draft and never moves a
+//! refined ward: may be run by every deployment. Called by `backend migrate` and by tests.
 
 use std::fmt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use domain::product::Product;
+use domain::quote::{QuoteError, may_be_sold};
 use runtime::ids::Ids;
 use serde::Deserialize;
 use store::wards::Ward;
 use store::{Pool, StoreError};
 
-/// Built in, by file name; a test keeps this list equal to the folder.
+/// Built in, by file name; a test keeps this list equal to the folder. Drafts too: one that was sold
+/// before is to be told of.
 const PRODUCTS: &[(&str, &str)] = &[
+    (
+        "KE-LV-FOR.toml",
+        include_str!("../../products/KE-LV-FOR.toml"),
+    ),
     (
         "KE-MZ-DI-LR.toml",
         include_str!("../../products/KE-MZ-DI-LR.toml"),
     ),
     (
+        "KE-MZ-GERM.toml",
+        include_str!("../../products/KE-MZ-GERM.toml"),
+    ),
+    (
         "KE-MZ-PD-LR.toml",
         include_str!("../../products/KE-MZ-PD-LR.toml"),
+    ),
+    (
+        "KE-MZ-PH-SR.toml",
+        include_str!("../../products/KE-MZ-PH-SR.toml"),
+    ),
+    (
+        "KE-MZ-VEG.toml",
+        include_str!("../../products/KE-MZ-VEG.toml"),
+    ),
+    (
+        "KE-MZ-WET.toml",
+        include_str!("../../products/KE-MZ-WET.toml"),
     ),
 ];
 /// Built in: the wards of Kenya with the cell of each.
@@ -109,12 +131,18 @@ impl Documents {
         products: impl Iterator<Item = (&'a str, &'a str)>,
         wards: &str,
     ) -> Result<Self, MigrateError> {
+        let wrong = |file: &str, fault: String| MigrateError::Document {
+            file: file.to_owned(),
+            fault,
+        };
         let products = products
             .map(|(file, text)| {
-                Product::from_toml(text).map_err(|error| MigrateError::Document {
-                    file: file.to_owned(),
-                    fault: error.to_string(),
-                })
+                let product =
+                    Product::from_toml(text).map_err(|fault| wrong(file, fault.to_string()))?;
+                match may_be_sold(&product) {
+                    Ok(()) | Err(QuoteError::Draft) => Ok(product),
+                    Err(fault) => Err(wrong(file, fault.to_string())),
+                }
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -156,6 +184,9 @@ fn read_wards(text: &str) -> Result<Vec<Ward>, MigrateError> {
 pub struct Summary {
     /// Each product's code, the start of its hash, and whether it was new.
     pub products: Vec<(String, String, bool)>,
+    /// Each draft's code, and the hash of the version of that code that was published before and
+    /// stays on sale.
+    pub drafts: Vec<(String, Option<String>)>,
     /// Wards inserted now.
     pub wards_new: u64,
     /// Wards in the documents.
@@ -168,6 +199,17 @@ impl fmt::Display for Summary {
         for (code, hash, is_new) in &self.products {
             let state = if *is_new { "published" } else { "unchanged" };
             writeln!(f, "product     {code} {hash} {state}")?;
+        }
+        for (code, on_sale) in &self.drafts {
+            match on_sale {
+                None => writeln!(f, "draft, not on sale: {code}")?,
+                Some(hash) => writeln!(
+                    f,
+                    "draft, but on sale: {code}: the version that was published before stays on sale; \
+                     to end its sale, run in the database\n    \
+                     update product_versions set retired_at = now() where hash = '{hash}';"
+                )?,
+            }
         }
         writeln!(
             f,
@@ -189,15 +231,24 @@ pub async fn run(
         .map_err(|error| MigrateError::Migration(Box::new(error)))?;
     let mut tx = pool.begin().await.map_err(StoreError::from)?;
     let mut products = Vec::new();
-    for product in &documents.products {
+    let (drafts, sold): (Vec<&Product>, Vec<&Product>) =
+        documents.products.iter().partition(|p| p.is_draft());
+    for product in sold {
         let is_new = store::products::publish(&mut tx, now, ids.mint(now), product).await?;
         let hash = product.hash().chars().take(12).collect();
         products.push((product.code.clone(), hash, is_new));
     }
+    let on_sale = store::products::list_on_sale(&mut tx).await?;
+    let drafts = drafts.into_iter().map(|draft| {
+        let sold = on_sale.iter().find(|v| v.product.code == draft.code);
+        (draft.code.clone(), sold.map(|v| v.hash.clone()))
+    });
+    let drafts = drafts.collect();
     let wards_new = store::wards::insert_missing(&mut tx, now, &documents.wards).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Summary {
         products,
+        drafts,
         wards_new,
         wards_known: documents.wards.len(),
     })
@@ -232,6 +283,9 @@ mod tests {
                     documents.wards.iter().any(|known| known.code == *ward),
                     "{ward}"
                 );
+            }
+            if product.is_draft() {
+                continue;
             }
             let zone = product.zone("marsabit").unwrap();
             let county: Vec<&str> = documents

@@ -70,7 +70,7 @@ impl From<StoreError> for Outcome {
             StoreError::Conflict { .. } | StoreError::Stale { .. } | StoreError::Other(_) => {
                 Self::Retry(text)
             }
-            StoreError::Corrupt { .. } => Self::Park(text),
+            StoreError::Corrupt { .. } | StoreError::Unsellable { .. } => Self::Park(text),
         }
     }
 }

@@ -333,7 +333,7 @@ fn ground(settled: &Settled) -> Ground {
                 .phases
                 .iter()
                 .find(|sum| sum.phase == trigger.phase)?;
-            Some((sum.rain_um, trigger.trigger_mm))
+            Some((sum.rain_um, trigger.trigger_whole()))
         })
         .min_by(|(rain, trigger), (other_rain, other_trigger)| {
             // rain / trigger, compared without dividing

@@ -79,7 +79,8 @@ pub(crate) struct EvaluationBody {
     damage_index_bp: Option<u16>,
     /// Share of each sum insured that is paid.
     share: ShareBody,
-    /// Why two people had to look at the number: `low_confidence`, `few_stations`, `borderline`.
+    /// Why two people had to look at the number: `low_confidence`, `few_stations`, `borderline`,
+    /// `vegetation_absent`.
     #[schema(value_type = Vec<String>)]
     holds: Vec<HoldReason>,
     /// 0 to 100; decides how fast it is released, never an amount.

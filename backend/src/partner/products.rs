@@ -77,9 +77,9 @@ pub(crate) struct TriggerBody {
 impl From<ZoneTrigger> for TriggerBody {
     fn from(trigger: ZoneTrigger) -> Self {
         Self {
+            trigger_mm: trigger.trigger_whole(),
+            exit_mm: trigger.exit_whole(),
             phase: trigger.phase,
-            trigger_mm: trigger.trigger_mm,
-            exit_mm: trigger.exit_mm,
         }
     }
 }

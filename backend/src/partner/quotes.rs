@@ -7,8 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::id::{PlotId, QuoteId};
-use domain::index::PhaseSum;
-use domain::measure::UM_PER_MM;
+use domain::index::{PhaseSum, phases_losing};
 use domain::money::{BasisPoints, Currency, Money, MoneyError};
 use domain::product::{PayoutTerms, Product, Zone};
 use domain::quote::{QuoteError, quote};
@@ -274,7 +273,11 @@ fn unpriced(product: &Product, fault: QuoteError) -> ApiError {
             let rule = "the law allows no such premium in microinsurance; choose a smaller sum";
             ApiError::refused("legal_limit", rule)
         }
-        QuoteError::Product(_) | QuoteError::Money(_) => ApiError::internal(fault),
+        // what may not be sold is never published
+        QuoteError::Draft
+        | QuoteError::Untold(_)
+        | QuoteError::Product(_)
+        | QuoteError::Money(_) => ApiError::internal(fault),
     }
 }
 
@@ -289,7 +292,7 @@ fn examples(
     let mut examples = Vec::new();
     for loss_bp in EXAMPLE_LOSSES_BP {
         let loss = BasisPoints::new(loss_bp)?;
-        let phases = dry(zone, loss)?;
+        let phases = phases_losing(product, zone, loss)?;
         examples.push(example(product, zone, sum_insured, &phases, None)?);
         if matches!(product.payout, PayoutTerms::Tiers { .. }) {
             let confirmed = example(product, zone, sum_insured, &phases, Some(loss))?;
@@ -299,27 +302,6 @@ fn examples(
     Ok(examples)
 }
 
-/// A season in which each phase has lost this part of the rain between its trigger and its exit.
-fn dry(zone: &Zone, loss: BasisPoints) -> Result<Vec<PhaseSum>, MoneyError> {
-    let um = |mm: i32| i64::from(mm).saturating_mul(i64::from(UM_PER_MM));
-    let lost = |span_um: i64| -> Option<i64> {
-        let part = span_um.checked_mul(i64::from(loss.get()))?;
-        part.checked_div(i64::from(BasisPoints::WHOLE.get()))
-    };
-    zone.triggers
-        .iter()
-        .map(|terms| {
-            let (trigger_um, exit_um) = (um(terms.trigger_mm), um(terms.exit_mm));
-            let lost_um = lost(trigger_um.saturating_sub(exit_um)).ok_or(MoneyError::Overflow)?;
-            Ok(PhaseSum {
-                phase: terms.phase.clone(),
-                rain_um: trigger_um.saturating_sub(lost_um),
-                missing_days: 0,
-            })
-        })
-        .collect()
-}
-
 fn example(
     product: &Product,
     zone: &Zone,
@@ -327,11 +309,10 @@ fn example(
     phases: &[PhaseSum],
     vegetation_bp: Option<BasisPoints>,
 ) -> Result<ExampleBody, MoneyError> {
+    let (phases, stations) = (phases.to_vec(), product.settlement.stations_min);
     let observed = Observed {
-        phases: phases.to_vec(),
         vegetation_bp,
-        stations: product.settlement.stations_min,
-        confidence: EXAMPLE_CONFIDENCE,
+        ..Observed::of_rain(phases, stations, EXAMPLE_CONFIDENCE)
     };
     match settle(product, zone, &observed)? {
         Outcome::Settled(settlement) => Ok(ExampleBody {

@@ -271,7 +271,12 @@ async fn buy(
         }
         Ok(quote) if quote.premium != purchase.premium => return Ok(Err(Refusal::PriceChanged)),
         Ok(quote) => quote,
-        Err(QuoteError::NotOnSale(..) | QuoteError::NoZone) => {
+        Err(
+            QuoteError::NotOnSale(..)
+            | QuoteError::NoZone
+            | QuoteError::Draft
+            | QuoteError::Untold(_),
+        ) => {
             return Ok(Err(Refusal::SaleClosed));
         }
         Err(_) => return Ok(Err(Refusal::PriceChanged)),

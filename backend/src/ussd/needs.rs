@@ -154,7 +154,7 @@ async fn summarise(
         measured_until: measured.max(),
         rain_um: sum.rain_um,
         normal_um: None,
-        trigger_mm: trigger.trigger_mm,
+        trigger_mm: trigger.trigger_whole(),
     }))
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn normalised(name: &str) -> String {
         .collect()
 }
 
-/// Every product document of a folder, by code.
+/// Every product document of a folder that is sold, by code; drafts are left out.
 pub(crate) fn products(folder: &Path) -> anyhow::Result<Vec<Product>> {
     let mut found = Vec::new();
     let listed = std::fs::read_dir(folder)
@@ -56,13 +56,15 @@ pub(crate) fn products(folder: &Path) -> anyhow::Result<Vec<Product>> {
             let text = std::fs::read_to_string(&path)?;
             let product = Product::from_toml(&text)
                 .with_context(|| format!("in the product {}", path.display()))?;
-            found.push(product);
+            if !product.is_draft() {
+                found.push(product);
+            }
         }
     }
     found.sort_by(|a, b| a.code.cmp(&b.code));
     ensure!(
         !found.is_empty(),
-        "no product document in {}",
+        "no product document in {} that is sold (drafts are not)",
         folder.display()
     );
     Ok(found)

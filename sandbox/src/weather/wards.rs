@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use domain::cell::{PlotCell, RiskCell};
-use domain::product::Product;
+use domain::product::{Product, ZoneTrigger};
 use h3o::LatLng;
 use serde::Deserialize;
 
@@ -75,8 +75,11 @@ pub(crate) fn terms_near(cell: RiskCell) -> (i32, i32) {
         .min_by(|a, b| distance(a).total_cmp(&distance(b)));
     let zone = nearest.and_then(|ward| TERMS.as_ref()?.zone_of_ward(&ward.code));
     zone.map_or(TRIGGER_ELSEWHERE_MM, |zone| {
-        let sum = |of: fn(&domain::product::ZoneTrigger) -> i32| zone.triggers.iter().map(of).sum();
-        (sum(|terms| terms.trigger_mm), sum(|terms| terms.exit_mm))
+        let sum = |of: fn(&ZoneTrigger) -> i32| zone.triggers.iter().map(of).sum();
+        (
+            sum(ZoneTrigger::trigger_whole),
+            sum(ZoneTrigger::exit_whole),
+        )
     })
 }
 

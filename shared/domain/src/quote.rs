@@ -1,11 +1,16 @@
 //! What a cover costs: the zone's rate on the sum insured, up to the next whole shilling, within
-//! the law. Never guesses a rate for a ward outside every zone. Called by USSD and partners.
+//! the law. Never guesses a rate for a ward outside every zone, and never sells what the buyer
+//! cannot be told. Called by USSD and partners, and before a document is published.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::measure::UM_PER_MM;
 use crate::money::{Money, MoneyError, Rounding};
-use crate::product::{PREMIUM_KES_PER_DAY_MAX, Product, ProductError, SUM_INSURED_KES_MAX, Zone};
+use crate::product::{
+    Anchor, Direction, IndexTerms, PREMIUM_KES_PER_DAY_MAX, PhaseTerms, Product, ProductError,
+    SUM_INSURED_KES_MAX, Zone,
+};
 use crate::season::{Window, local_day};
 
 /// How long a quoted price holds: as long as an interrupted dial can be resumed.
@@ -14,6 +19,18 @@ pub const QUOTE_HOURS: i64 = 24;
 /// Why no price can be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QuoteError {
+    /// The document says it is a draft.
+    #[error(
+        "this cover is a draft: it is sold once its document no longer says `status = \"draft\"`"
+    )]
+    Draft,
+    /// A phase that screens, texts and partners cannot be told of: they say a deficit of rain in
+    /// whole millimetres, over days of the calendar.
+    #[error(
+        "phase `{0}` is not a deficit of rain in whole millimetres over days of the calendar, which is \
+         all that a buyer is told; keep the document a draft (`status = \"draft\"`)"
+    )]
+    Untold(String),
     /// The ward lies in no zone of the product.
     #[error("this cover is not sold in that ward")]
     NoZone,
@@ -51,8 +68,34 @@ pub struct Quote {
     pub expires_at: DateTime<Utc>,
 }
 
+/// Whether a document may be sold at all: it is no draft, and every phase is one that a buyer can be
+/// told of. What is refused here may still be back-tested and priced.
+pub fn may_be_sold(product: &Product) -> Result<(), QuoteError> {
+    if product.is_draft() {
+        return Err(QuoteError::Draft);
+    }
+    match product.phases.iter().find(|phase| !is_told(product, phase)) {
+        Some(phase) => Err(QuoteError::Untold(phase.code.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether "rain of these days below so many millimetres" says how a phase pays.
+fn is_told(product: &Product, phase: &PhaseTerms) -> bool {
+    let is_whole = |milli: i64| milli.checked_rem(i64::from(UM_PER_MM)) == Some(0);
+    *phase.index() == IndexTerms::RainSum
+        && phase.direction() == Direction::Deficit
+        && phase.anchor() == Anchor::Calendar
+        && phase.steps.is_none()
+        && product.zones.iter().all(|zone| {
+            zone.trigger_of(&phase.code)
+                .is_some_and(|at| is_whole(at.trigger_milli()) && is_whole(at.exit_milli()))
+        })
+}
+
 /// The season year on sale at an instant, or why there is none.
 pub fn season_on_sale(product: &Product, now: DateTime<Utc>) -> Result<i32, QuoteError> {
+    may_be_sold(product)?;
     let today = local_day(now);
     let this_year = chrono::Datelike::year(&today);
     // cover may begin in the year after its sale opened
@@ -154,10 +197,30 @@ pub fn quote(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::product::tests::{phase_deficit, two_zone};
+    use crate::product::tests::{phase_deficit, shipped, two_zone};
+    use crate::product::{Decimal, Status, ZoneTrigger};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    fn in_units(trigger: &str, exit: &str) -> Vec<ZoneTrigger> {
+        vec![ZoneTrigger {
+            trigger_mm: None,
+            exit_mm: None,
+            trigger: Some(trigger.parse().unwrap()),
+            exit: Some(exit.parse().unwrap()),
+            ..ZoneTrigger::of_rain("season", 0, 0)
+        }]
+    }
+
+    /// The same cover as [`phase_deficit`] in a document of schema 2.
+    fn second_form() -> Product {
+        let mut product = phase_deficit();
+        product.schema = 2;
+        product.zones[0].triggers = in_units("278", "95.0");
+        product.validate().unwrap();
+        product
     }
 
     #[test]
@@ -186,6 +249,61 @@ mod tests {
             quote(&product, "0321", Money::kes(4_999).unwrap(), open),
             Err(QuoteError::SumInsured)
         );
+    }
+
+    #[test]
+    fn a_draft_has_a_premium_and_is_not_sold() {
+        let mut product = second_form();
+        product.status = Some(Status::Draft);
+        product.validate().unwrap();
+        let (sum, open) = (Money::kes(3_000).unwrap(), at("2026-02-01T09:00:00Z"));
+        assert_eq!(quote(&product, "0321", sum, open), Err(QuoteError::Draft));
+        assert_eq!(season_on_sale(&product, open), Err(QuoteError::Draft));
+        let priced = premium(&product, "marsabit", sum).unwrap();
+        product.status = None;
+        let sold = quote(&product, "0321", sum, open).unwrap();
+        assert_eq!(sold.premium, priced);
+    }
+
+    #[test]
+    fn what_is_no_deficit_of_rain_in_whole_millimetres_is_not_sold() {
+        let untold = Err(QuoteError::Untold("season".to_owned()));
+        let product = second_form();
+        assert_eq!(may_be_sold(&product), Ok(()));
+
+        let mut finer = product.clone();
+        finer.zones[0].triggers = in_units("278", "95.5");
+        finer.validate().unwrap();
+        assert_eq!(may_be_sold(&finer), untold);
+
+        let mut excess = product.clone();
+        excess.phases[0].direction = Some(Direction::Excess);
+        excess.zones[0].triggers = in_units("95", "278");
+        excess.validate().unwrap();
+        assert_eq!(may_be_sold(&excess), untold);
+
+        let mut spell = product;
+        spell.phases[0].index = Some(IndexTerms::LongestDrySpell {
+            wet_day_mm: Decimal::whole(1).unwrap(),
+        });
+        spell.phases[0].direction = Some(Direction::Excess);
+        spell.zones[0].triggers = in_units("10", "30");
+        spell.validate().unwrap();
+        assert_eq!(may_be_sold(&spell), untold);
+        let (sum, open) = (Money::kes(3_000).unwrap(), at("2026-02-01T09:00:00Z"));
+        assert_eq!(quote(&spell, "0321", sum, open).map(|_| ()), untold);
+    }
+
+    #[test]
+    fn every_shipped_document_is_sold_or_says_that_it_is_a_draft() {
+        let mut sold = Vec::new();
+        for product in shipped() {
+            match may_be_sold(&product) {
+                Ok(()) => sold.push(product.code),
+                Err(fault) => assert_eq!(fault, QuoteError::Draft, "{}", product.code),
+            }
+        }
+        assert_eq!(sold, ["KE-MZ-DI-LR", "KE-MZ-PD-LR"]);
     }
 
     #[test]

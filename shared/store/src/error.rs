@@ -1,6 +1,8 @@
 //! What can go wrong with stored state, by what the caller should do about it.
 //! Never carries a row's content. Returned by every function of this crate.
 
+use domain::quote::QuoteError;
+
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -30,6 +32,15 @@ pub enum StoreError {
         column: &'static str,
         /// Which row.
         id: String,
+    },
+    /// A document that may not be sold: it was not published.
+    #[error("{code} may not be sold: it was not published")]
+    Unsellable {
+        /// Code of the product.
+        code: String,
+        /// What forbids it, and how to mend that.
+        #[source]
+        fault: QuoteError,
     },
     /// Anything else the database said.
     #[error("database refused the statement")]

@@ -238,6 +238,8 @@ async fn get_run(conn: &mut PgConnection, id: IndexRunId) -> Result<FinalRun, St
         observed: Observed {
             phases: json(row.phases, "index_runs", "phases", id.uuid())?,
             vegetation_bp,
+            vegetation_milli: None,
+            index_se_bp: None,
             stations: u8::try_from(row.stations).map_err(|_| broken("stations"))?,
             confidence: u8::try_from(row.confidence).map_err(|_| broken("confidence"))?,
         },

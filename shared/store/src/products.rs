@@ -1,9 +1,10 @@
 //! Product versions: inserted by hash, never changed. Read by quote, settlement and verification.
-//! Never validates again what was validated before it was stored.
+//! Never validates again what was validated before it was stored, and never publishes a draft.
 
 use chrono::{DateTime, Utc};
 use domain::id::ProductVersionId;
 use domain::product::Product;
+use domain::quote::may_be_sold;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
@@ -20,13 +21,18 @@ pub struct ProductVersion {
 }
 
 /// Inserts a version unless its hash is known, and retires older versions of its code: they stay
-/// for the policies that have them. Returns whether it was new.
+/// for the policies that have them. Returns whether it was new. [`StoreError::Unsellable`], and
+/// nothing written, for a draft and for what a buyer cannot be told of.
 pub async fn publish(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
     id: ProductVersionId,
     product: &Product,
 ) -> Result<bool, StoreError> {
+    may_be_sold(product).map_err(|fault| StoreError::Unsellable {
+        code: product.code.clone(),
+        fault,
+    })?;
     let hash = product.hash();
     let done = sqlx::query!(
         "-- products.publish

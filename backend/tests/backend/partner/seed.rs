@@ -162,16 +162,8 @@ pub(crate) async fn insure(
     let at = "2026-02-01T09:00:00Z";
     let sold = product(&format!("P{number}"), 1_000_000);
     let (hash, document) = (sold.hash(), json!(sold).to_string());
-    let observed = Observed {
-        phases: vec![PhaseSum {
-            phase: "season".to_owned(),
-            rain_um: 186_500,
-            missing_days: 0,
-        }],
-        vegetation_bp: None,
-        stations: 2,
-        confidence: 95,
-    };
+    let phases = vec![PhaseSum::of_rain("season", 186_500, 0)];
+    let observed = Observed::of_rain(phases, 2, 95);
     let settlement = match settle(&sold, &sold.zones[0], &observed) {
         Ok(Outcome::Settled(settlement)) => json!(settlement).to_string(),
         other => panic!("{other:?}"),

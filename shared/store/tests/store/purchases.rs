@@ -12,14 +12,14 @@ use domain::i18n::{Crop, Language};
 use domain::id::{FarmerId, PlotId, PolicyId, ProductVersionId, QuoteId, ReceiptId, RiskId};
 use domain::money::Money;
 use domain::policy::PolicyState;
-use domain::quote::quote;
+use domain::quote::{QuoteError, quote};
 use domain::ussd::PolicyStatus;
 use sqlx::{PgPool, Row};
 use store::farmers::{self, NewFarmer, Registered};
 use store::plots::{self, NewPlot};
 use store::policies::{self, Policy};
 use store::quotes::{self, Quoted};
-use store::{Connection, Pii, StoreError, capacity, seasons, ussd, wards};
+use store::{Connection, Pii, StoreError, capacity, products, seasons, ussd, wards};
 
 const PRODUCT: &str = r#"
 schema = 1
@@ -124,7 +124,7 @@ async fn a_plot(conn: &mut Connection, n: u8) -> PlotId {
 async fn buy(conn: &mut Connection, n: u8, plot_id: PlotId) -> Result<Policy, StoreError> {
     let product = domain::product::Product::from_toml(PRODUCT).unwrap();
     let version = ProductVersionId::from_parts(1, [1; 10]);
-    store::products::publish(conn, now(), version, &product)
+    products::publish(conn, now(), version, &product)
         .await
         .unwrap();
     let quote = quote(&product, "0234", Money::kes(3_000).unwrap(), now()).unwrap();
@@ -382,4 +382,26 @@ async fn an_intent_of_a_hop_is_claimed_once(pool: PgPool) {
             .unwrap(),
         2
     );
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_draft_is_not_published_and_retires_nothing(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let sold = domain::product::Product::from_toml(PRODUCT).unwrap();
+    let [first, second] = [1, 2].map(|n| ProductVersionId::from_parts(1, [n; 10]));
+    products::publish(&mut conn, now(), first, &sold)
+        .await
+        .unwrap();
+    let mut draft = sold;
+    draft.schema = 2;
+    draft.status = Some(domain::product::Status::Draft);
+    let refused = products::publish(&mut conn, now(), second, &draft).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Unsellable { code, fault: QuoteError::Draft })
+            if code == "KE-MZ-PD-LR"),
+        "{refused:?}"
+    );
+    let on_sale = products::list_on_sale(&mut conn).await.unwrap();
+    let ids: Vec<_> = on_sale.iter().map(|version| version.id).collect();
+    assert_eq!(ids, [first]);
 }

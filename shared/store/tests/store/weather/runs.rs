@@ -15,11 +15,7 @@ use super::observed::{a_risk, an_observed_risk, date, decide, now};
 async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let risk = an_observed_risk(&mut conn).await;
-    let phases = [PhaseSum {
-        phase: "season".to_owned(),
-        rain_um: 162_120,
-        missing_days: 0,
-    }];
+    let phases = [PhaseSum::of_rain("season", 162_120, 0)];
     let run = |n: u8, hash: &'static str| NewRun {
         id: IndexRunId::from_parts(1, [n; 10]),
         risk_id: risk,
