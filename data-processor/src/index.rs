@@ -6,8 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use data_encoding::HEXLOWER;
 use domain::evidence::{CellDay, StationEvidence, canonical_json};
 use domain::index::{DayRain, PhaseSum, phase_sums};
-use domain::measure::UM_PER_MM;
-use domain::product::{Product, Zone};
+use domain::product::{Product, Zone, ZoneTrigger};
 use domain::season::{SeasonError, Window, local_day, previous_day};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -157,16 +156,12 @@ fn pair(inputs: &Inputs<'_>, as_of: NaiveDate) -> Option<Pair> {
             second_um += i64::from(b.0);
         }
     }
-    let triggers_mm: i64 = inputs
-        .zone
-        .triggers
-        .iter()
-        .map(|t| i64::from(t.trigger_mm))
-        .sum();
+    // thousandths of a millimetre are micrometres
+    let trigger_um = inputs.zone.triggers.iter().map(ZoneTrigger::trigger_milli);
     Some(Pair {
         first_um,
         second_um,
-        trigger_um: triggers_mm * i64::from(UM_PER_MM),
+        trigger_um: trigger_um.sum(),
     })
 }
 

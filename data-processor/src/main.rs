@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use data_processor::process::{self, Settings};
 use data_processor::verify::verify;
+use data_processor::{batch, validate};
 
 /// The number work of MicroCrop: index runs from observations, and verification of evidence.
 #[derive(Debug, Parser)]
@@ -37,6 +38,16 @@ enum Command {
         #[arg(long)]
         cid: Option<String>,
     },
+    /// What a contract would have paid in every year of a daily rain file.
+    Backtest(batch::backtest::Backtest),
+    /// What a contract should cost: every view of the years beside every loading.
+    Price(batch::price::Price),
+    /// What a book of cells may lose in a year, whole years kept together.
+    Portfolio(batch::portfolio::Portfolio),
+    /// How well an index meets observed losses; exit 3 when it may not be published.
+    BasisRisk(batch::basis_risk::BasisRisk),
+    /// Compare the number work with published vectors and real series; exit 1 when a family misses.
+    Validate(validate::Validate),
     /// Make products/wards.csv from the published tables of wards and of centroids.
     Wards {
         /// CSV: ward_code,ward,const_code,constituency,sub_county,county_code,county.
@@ -79,6 +90,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             block_on(process::run(&settings))??;
         }
         Command::Verify { files, cid } => return verify_files(&files, cid.as_deref()),
+        Command::Backtest(asked) => return batch::backtest::run(&asked),
+        Command::Price(asked) => return batch::price::run(&asked),
+        Command::Portfolio(asked) => return batch::portfolio::run(&asked),
+        Command::BasisRisk(asked) => return batch::basis_risk::run(&asked),
+        Command::Validate(asked) => return validate::run(&asked),
         Command::Wards {
             hierarchy,
             centroids,

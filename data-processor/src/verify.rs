@@ -138,6 +138,8 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         vegetation_bp: bundle.observed.vegetation_bp,
         stations: computed.stations,
         confidence: computed.confidence,
+        vegetation_milli: bundle.observed.vegetation_milli,
+        index_se_bp: bundle.observed.index_se_bp,
     };
     compare_observed(&bundle.observed, &observed, lines);
     match settle(&bundle.product, zone, &observed) {
@@ -171,6 +173,11 @@ fn compare_observed(stated: &Observed, found: &Observed, lines: &mut Lines) {
             &a.missing_days,
             &b.missing_days,
         );
+        let shown = |milli: Option<i64>| milli.map_or("none".to_owned(), |milli| milli.to_string());
+        let (stated, found) = (shown(a.index_milli), shown(b.index_milli));
+        lines.compare(format!("{line}.index_milli"), &stated, &found);
+        let (stated, found) = (format!("{:?}", a.start), format!("{:?}", b.start));
+        lines.compare(format!("{line}.start"), &stated, &found);
     }
     lines.compare("observed.stations", &stated.stations, &found.stations);
     lines.compare("observed.confidence", &stated.confidence, &found.confidence);
@@ -223,9 +230,23 @@ fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines
 
 /// What the rest is recomputed from, where it can be seen to be impossible.
 fn check_inputs(bundle: &Bundle, lines: &mut Lines) {
+    // a later form of the bundle will carry what these follow from
     if let Some(stated) = bundle.observed.vegetation_bp {
-        // a later form of the bundle will carry the scenes it follows from
         lines.differs("observed.vegetation_bp", stated, "none: no scene is named");
+    }
+    if let Some(stated) = bundle.observed.vegetation_milli {
+        lines.differs(
+            "observed.vegetation_milli",
+            stated,
+            "none: no scene is named",
+        );
+    }
+    if let Some(stated) = bundle.observed.index_se_bp {
+        lines.differs(
+            "observed.index_se_bp",
+            stated,
+            "none: nothing it follows from is named",
+        );
     }
     let mut seen = BTreeSet::new();
     for (rank, station) in (1_u16..).zip(&bundle.stations) {

@@ -111,12 +111,11 @@ fn index(year: i32, stations: &[StationEvidence]) -> Computed {
 
 fn settled(computed: &Computed) -> Option<Settlement> {
     let product = product();
-    let observed = Observed {
-        phases: computed.phases.clone(),
-        vegetation_bp: None,
-        stations: computed.stations,
-        confidence: computed.confidence,
-    };
+    let observed = Observed::of_rain(
+        computed.phases.clone(),
+        computed.stations,
+        computed.confidence,
+    );
     match settle(&product, product.zone("marsabit").unwrap(), &observed).unwrap() {
         Outcome::Settled(settlement) => Some(settlement),
         Outcome::Deferred { .. } => None,

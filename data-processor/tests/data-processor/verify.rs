@@ -65,12 +65,7 @@ fn bundle() -> Bundle {
         stations: &stations,
     };
     let computed = compute(&inputs, window.last_day()).unwrap();
-    let observed = Observed {
-        phases: computed.phases,
-        vegetation_bp: None,
-        stations: computed.stations,
-        confidence: computed.confidence,
-    };
+    let observed = Observed::of_rain(computed.phases, computed.stations, computed.confidence);
     let Outcome::Settled(settlement) = settle(&product, &zone, &observed).unwrap() else {
         panic!("no day is missing");
     };
