@@ -3,10 +3,14 @@
 //! Called by xtask, one subcommand a process; each prints one JSON line or writes one file.
 
 mod callbacks;
+mod copy;
 mod flame;
 mod floor;
 mod http;
+mod ingest;
 mod load;
+mod science;
+mod season;
 mod seed;
 mod traffic;
 mod walk;
@@ -23,6 +27,12 @@ enum Command {
     Floor(floor::Options),
     /// Send one kind of traffic for a while and print what came of it
     Load(load::Options),
+    /// Time the number work, write its inputs, compare its results
+    Science(science::Options),
+    /// A season of many risks: seed it, bring a night, check what came of it
+    Season(season::Options),
+    /// Station-days for the recording code: a twin to ask, the wait, the bare COPY
+    Ingest(ingest::Options),
     /// Draw `perf script`'s output as a flame graph
     Flame(flame::Options),
 }
@@ -32,6 +42,9 @@ fn main() -> anyhow::Result<()> {
         Command::Seed(options) => seed::run(&options),
         Command::Floor(options) => floor::run(options),
         Command::Load(options) => load::run(options),
+        Command::Science(options) => science::run(&options),
+        Command::Season(options) => season::run(&options),
+        Command::Ingest(options) => ingest::run(&options),
         Command::Flame(options) => flame::run(&options),
     }
 }

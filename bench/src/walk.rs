@@ -87,7 +87,7 @@ mod tests {
         for number in [1, 16, 100_000] {
             let home = WALK.screen("", number).unwrap();
             assert!(home.contains(&format!("welcome {}\n", WALK.name(number))));
-            assert!(WALK.screen("1*1*1", number).unwrap().contains("KES 419"));
+            assert!(WALK.screen("1*1*1", number).unwrap().contains("KES 802"));
         }
         assert_eq!(WALK.screen("2", 1), None);
         assert_eq!(number(&phone(99_999)), Some(99_999));

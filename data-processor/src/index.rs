@@ -2,28 +2,46 @@
 //! phase sums, confidence, and the hash of everything they follow from. Pure; the same inputs give
 //! the same hash whatever order they arrived in. Called by `stream` and by `verify`.
 
+mod checks;
+mod engine;
+mod error;
+mod settled;
+pub(crate) mod vegetation;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use data_encoding::HEXLOWER;
-use domain::evidence::{CellDay, StationEvidence, canonical_json};
+use domain::cell::RiskCell;
+use domain::evidence::{
+    CellDay, Check, GridEvidence, SensorEvidence, StationDay, StationEvidence, canonical_json,
+    in_order,
+};
 use domain::index::{DayRain, PhaseSum, phase_sums};
 use domain::product::{Product, Zone, ZoneTrigger};
 use domain::season::{SeasonError, Window, local_day, previous_day};
+use domain::settle::Observed;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use self::checks::Judged;
+pub use self::engine::Engine;
+pub use self::vegetation::awaited_until;
 use crate::rule::{Siting, cell_days};
-use crate::science::confidence::{Observing, Pair, confidence};
+use crate::science::confidence::{Observing, Pair, confidence, confidence_kriged};
 
-/// Version of the number work; changes whenever the same inputs would give another number.
-pub const ENGINE_VERSION: &str = "microcrop-index-1";
+/// Name of the number work that new runs are computed with.
+pub const ENGINE_VERSION: &str = Engine::CURRENT.as_str();
 
 /// What an index is computed from.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
+    /// Version of the number work.
+    pub engine: Engine,
     /// The product.
     pub product: &'a Product,
     /// The zone whose triggers apply.
     pub zone: &'a Zone,
+    /// The cell.
+    pub cell: RiskCell,
     /// Year the cover begins in.
     pub season_year: i32,
     /// Days covered.
@@ -32,6 +50,10 @@ pub struct Inputs<'a> {
     pub siting: Siting,
     /// Stations by rank, with their days.
     pub stations: &'a [StationEvidence],
+    /// Gridded rain of the cell, in the product's order.
+    pub grids: &'a [GridEvidence],
+    /// Vegetation of the cell, in the product's order.
+    pub sensors: &'a [SensorEvidence],
 }
 
 /// An index as of a day.
@@ -47,8 +69,27 @@ pub struct Computed {
     pub confidence: u8,
     /// Good stations.
     pub stations: u8,
+    /// What vegetation was measured as, thousandths of the product's measure; `None` while the
+    /// season runs, and when no sensor saw enough of it.
+    pub vegetation_milli: Option<i64>,
+    /// Standard error of the index that decides, basis points, where it is known.
+    pub index_se_bp: Option<u16>,
+    /// What quality control found odd, by station and day.
+    pub checks: Vec<Check>,
     /// Hash over every input.
     pub manifest_hash: String,
+}
+
+impl Computed {
+    /// What the evaluator reads.
+    #[must_use]
+    pub fn observed(&self) -> Observed {
+        Observed {
+            vegetation_milli: self.vegetation_milli,
+            index_se_bp: self.index_se_bp,
+            ..Observed::of_rain(self.phases.clone(), self.stations, self.confidence)
+        }
+    }
 }
 
 /// The last local day of the window that has passed; `None` before the window's first day has.
@@ -60,8 +101,17 @@ pub fn as_of(window: Window, now: DateTime<Utc>) -> Option<NaiveDate> {
 
 /// Computes the index of a risk as of a day.
 pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, SeasonError> {
+    let stations = in_order(inputs.stations);
+    let inputs = &Inputs {
+        stations: &stations,
+        ..*inputs
+    };
     let filled_max = inputs.product.settlement.filled_days_max_bp;
-    let days = cell_days(inputs.siting, inputs.stations, inputs.window, filled_max);
+    let days = if inputs.product.schema == 1 {
+        cell_days(inputs.siting, inputs.stations, inputs.window, filled_max)
+    } else {
+        settled::days(inputs, as_of)?
+    };
     let rain: Vec<DayRain> = days
         .iter()
         .map(|d| DayRain {
@@ -89,17 +139,28 @@ pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, Season
         .cloned()
         .collect();
     let stations = u8::try_from(observers.len()).unwrap_or(u8::MAX);
+    let judged = match inputs.engine {
+        Engine::One => Vec::new(),
+        Engine::Two => checks::judge(inputs, as_of),
+    };
+    let observed_by = Inputs {
+        stations: &observers,
+        ..*inputs
+    };
+    let observing = observing(&observed_by, &judged, &past, as_of, stations);
+    let vegetation = match &inputs.product.vegetation {
+        Some(terms) => vegetation::measure(terms, inputs.season_year, inputs.sensors, as_of)?,
+        None => None,
+    };
     Ok(Computed {
-        confidence: confidence(&observing(
-            &Inputs {
-                stations: &observers,
-                ..*inputs
-            },
-            &past,
-            as_of,
-            stations,
-        )),
+        confidence: relied_on(&observed_by, &observing),
         missing_days: count(unknown),
+        index_se_bp: match inputs.engine {
+            Engine::One => None,
+            Engine::Two => error::index_se_bp(&observed_by, &days, vegetation)?,
+        },
+        vegetation_milli: vegetation.map(|measured| measured.milli),
+        checks: judged.iter().flat_map(checks::Judged::checks).collect(),
         phases,
         stations,
         manifest_hash: manifest(inputs),
@@ -107,17 +168,40 @@ pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, Season
     })
 }
 
+/// Confidence, by distance or by what kriging leaves uncertain.
+fn relied_on(inputs: &Inputs<'_>, observing: &Observing) -> u8 {
+    let stations: Vec<&StationEvidence> = inputs.stations.iter().collect();
+    let kriged = settled::variogram(inputs.product)
+        .filter(|_| inputs.siting == Siting::Around)
+        .map(|variogram| (settled::kriging(inputs, &stations), variogram.total()));
+    match kriged {
+        Some((Some(kriging), total)) => confidence_kriged(observing, kriging.variance, total),
+        // too few stations for it: nothing is known of the place by them
+        Some((None, total)) => confidence_kriged(observing, total, total),
+        None => confidence(observing),
+    }
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-fn observing(inputs: &Inputs<'_>, past: &[&CellDay], as_of: NaiveDate, stations: u8) -> Observing {
+fn observing(
+    inputs: &Inputs<'_>,
+    judged: &[Judged<'_>],
+    past: &[&CellDay],
+    as_of: NaiveDate,
+    stations: u8,
+) -> Observing {
     let leading = inputs.stations.iter().min_by_key(|s| s.rank);
-    let is_good = |flags: &[String]| flags.iter().all(|flag| flag == "reset");
+    let is_good = |day: &StationDay, judged: Option<&Judged<'_>>| {
+        day.flags.iter().all(|flag| flag == "reset") && judged.is_none_or(|j| j.is_good(day.day))
+    };
     let days_good = leading.map_or(0, |s| {
+        let judged = judged.iter().find(|judged| judged.rank() == s.rank);
         s.days
             .iter()
-            .filter(|d| d.day <= as_of && d.rain_um.is_some() && is_good(&d.flags))
+            .filter(|d| d.day <= as_of && d.rain_um.is_some() && is_good(d, judged))
             .count()
     });
     Observing {
@@ -167,8 +251,8 @@ fn pair(inputs: &Inputs<'_>, as_of: NaiveDate) -> Option<Pair> {
 
 /// SHA-256 over everything the numbers follow from.
 fn manifest(inputs: &Inputs<'_>) -> String {
-    let everything = json!({
-        "engine": ENGINE_VERSION,
+    let mut everything = json!({
+        "engine": inputs.engine.as_str(),
         "product": inputs.product.hash(),
         "zone": inputs.zone.code,
         "season_year": inputs.season_year,
@@ -178,6 +262,11 @@ fn manifest(inputs: &Inputs<'_>) -> String {
         },
         "stations": inputs.stations,
     });
+    if inputs.engine > Engine::One {
+        everything["cell"] = json!(inputs.cell);
+        everything["grids"] = json!(inputs.grids);
+        everything["sensors"] = json!(inputs.sensors);
+    }
     HEXLOWER.encode(&Sha256::digest(canonical_json(&everything)))
 }
 

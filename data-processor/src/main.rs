@@ -46,6 +46,12 @@ enum Command {
     Portfolio(batch::portfolio::Portfolio),
     /// How well an index meets observed losses; exit 3 when it may not be published.
     BasisRisk(batch::basis_risk::BasisRisk),
+    /// Read series of rain or of vegetation into the database; what is known never changes.
+    Import(Box<batch::import::Import>),
+    /// Compute and keep what seasons are compared with; what is known never changes.
+    Baseline(Box<batch::baseline::Baseline>),
+    /// What decided risks would be paid on today; reports, and changes nothing.
+    Restatements(Box<batch::restatements::Restatements>),
     /// Compare the number work with published vectors and real series; exit 1 when a family misses.
     Validate(validate::Validate),
     /// Make products/wards.csv from the published tables of wards and of centroids.
@@ -94,6 +100,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Price(asked) => return batch::price::run(&asked),
         Command::Portfolio(asked) => return batch::portfolio::run(&asked),
         Command::BasisRisk(asked) => return batch::basis_risk::run(&asked),
+        Command::Import(asked) => return block_on(batch::import::run(&asked))?,
+        Command::Baseline(asked) => return block_on(batch::baseline::run(&asked))?,
+        Command::Restatements(asked) => return block_on(batch::restatements::run(&asked))?,
         Command::Validate(asked) => return validate::run(&asked),
         Command::Wards {
             hierarchy,

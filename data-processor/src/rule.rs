@@ -15,7 +15,7 @@ use crate::science::interpolate::{
 use crate::science::qc::{DATA_QUALITY_E4_MIN, LOCATION_QUALITY_E4};
 
 /// Stations used inside the cell: one leads, one confirms and fills.
-const IN_CELL_MAX: usize = 2;
+pub(crate) const IN_CELL_MAX: usize = 2;
 
 /// Whether stations stand in the cell or around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,7 @@ fn in_cell(stations: &[StationEvidence], window: Window, filled_max: BasisPoints
                 day,
                 rain_um,
                 source: source.to_owned(),
+                factor_e4: None,
             }
         })
         .collect()
@@ -133,12 +134,14 @@ fn around(stations: &[StationEvidence], window: Window) -> Vec<CellDay> {
                 day,
                 rain_um,
                 source: source.to_owned(),
+                factor_e4: None,
             }
         })
         .collect()
 }
 
-fn known(days: &[StationDay], day: chrono::NaiveDate) -> Option<RainUm> {
+/// Rain of a day in a station's days, in any order.
+pub(crate) fn known(days: &[StationDay], day: chrono::NaiveDate) -> Option<RainUm> {
     days.iter().find(|d| d.day == day).and_then(|d| d.rain_um)
 }
 
@@ -215,6 +218,7 @@ mod tests {
             distance_m,
             data_quality_e4: 9_000,
             location_quality_e4: 10_000,
+            place: None,
             days,
         }
     }

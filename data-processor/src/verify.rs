@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use domain::evidence::{BUNDLE_FORM, Bundle, ScheduleLine, cid};
+use chrono::NaiveDate;
+use domain::evidence::{BUNDLE_FORM, Bundle, CellDay, Check, ScheduleLine, cid};
 use domain::money::Money;
 use domain::season::Window;
 use domain::settle::{HoldReason, Observed, Outcome, Settlement, settle};
 
-use crate::index::{ENGINE_VERSION, Inputs, compute};
-use crate::rule::Siting;
+use crate::index::{Engine, Inputs, compute};
+use crate::rule::{IN_CELL_MAX, Siting};
 
 /// A line of the bundle that says something else than its recomputation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,10 @@ pub fn verify(bytes: &[u8], named: Option<&str>) -> Verdict {
 
 fn recompute(bundle: &Bundle, lines: &mut Lines) {
     lines.compare("form", &bundle.form, &BUNDLE_FORM.to_owned());
-    lines.compare("engine", &bundle.engine, &ENGINE_VERSION.to_owned());
+    let Some(engine) = Engine::parse(&bundle.engine) else {
+        lines.differs("engine", &bundle.engine, "a version this program knows");
+        return;
+    };
     lines.compare("product_hash", &bundle.product_hash, &bundle.product.hash());
     if let Err(error) = bundle.product.validate() {
         lines.differs("product", "invalid", error);
@@ -106,10 +110,14 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         return;
     };
     check_inputs(bundle, lines);
-    let is_interpolated = bundle.days.iter().any(|d| d.source == "interpolated");
+    let is_around = |day: &CellDay| matches!(day.source.as_str(), "interpolated" | "kriged");
+    // no cell has more than two of its own, and those around it may never have sufficed
+    let is_interpolated = bundle.stations.len() > IN_CELL_MAX || bundle.days.iter().any(is_around);
     let inputs = Inputs {
+        engine,
         product: &bundle.product,
         zone,
+        cell: bundle.cell,
         season_year: bundle.season_year,
         window: bundle.window,
         siting: if is_interpolated {
@@ -118,6 +126,8 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
             Siting::InCell
         },
         stations: &bundle.stations,
+        grids: &bundle.grids,
+        sensors: &bundle.sensors,
     };
     let computed = match compute(&inputs, bundle.window.last_day()) {
         Ok(computed) => computed,
@@ -125,22 +135,19 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
     };
     lines.compare("days", &bundle.days.len(), &computed.days.len());
     for (stated, found) in bundle.days.iter().zip(&computed.days) {
-        let show = |day: &domain::evidence::CellDay| {
+        let show = |day: &CellDay| {
             let rain = day
                 .rain_um
                 .map_or("missing".to_owned(), |um| format!("{} um", um.0));
-            format!("{} {rain} {}", day.day, day.source)
+            let factor = day
+                .factor_e4
+                .map_or(String::new(), |e4| format!(" x {e4}e-4"));
+            format!("{} {rain} {}{factor}", day.day, day.source)
         };
         lines.compare(format!("days[{}]", found.day), &show(stated), &show(found));
     }
-    let observed = Observed {
-        phases: computed.phases,
-        vegetation_bp: bundle.observed.vegetation_bp,
-        stations: computed.stations,
-        confidence: computed.confidence,
-        vegetation_milli: bundle.observed.vegetation_milli,
-        index_se_bp: bundle.observed.index_se_bp,
-    };
+    compare_checks(&bundle.checks, &computed.checks, lines);
+    let observed = computed.observed();
     compare_observed(&bundle.observed, &observed, lines);
     match settle(&bundle.product, zone, &observed) {
         Ok(Outcome::Settled(settlement)) => {
@@ -181,6 +188,34 @@ fn compare_observed(stated: &Observed, found: &Observed, lines: &mut Lines) {
     }
     lines.compare("observed.stations", &stated.stations, &found.stations);
     lines.compare("observed.confidence", &stated.confidence, &found.confidence);
+    let shown = |milli: Option<i64>| milli.map_or("none".to_owned(), |milli| milli.to_string());
+    let (a, b) = (
+        shown(stated.vegetation_milli),
+        shown(found.vegetation_milli),
+    );
+    lines.compare("observed.vegetation_milli", &a, &b);
+    let (a, b) = (
+        stated.index_se_bp.map(i64::from),
+        found.index_se_bp.map(i64::from),
+    );
+    lines.compare("observed.index_se_bp", &shown(a), &shown(b));
+}
+
+fn compare_checks(stated: &[Check], found: &[Check], lines: &mut Lines) {
+    let show = |check: &Check| {
+        let tests = check.tests.join(", ");
+        format!("{} {} {}: {tests}", check.station, check.day, check.flag)
+    };
+    let (stated, found): (BTreeSet<String>, BTreeSet<String>) = (
+        stated.iter().map(show).collect(),
+        found.iter().map(show).collect(),
+    );
+    for line in stated.difference(&found) {
+        lines.differs("checks", line, "nothing odd there");
+    }
+    for line in found.difference(&stated) {
+        lines.differs("checks", "not stated", line);
+    }
 }
 
 fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines) {
@@ -230,23 +265,28 @@ fn compare_settlement(stated: &Settlement, found: &Settlement, lines: &mut Lines
 
 /// What the rest is recomputed from, where it can be seen to be impossible.
 fn check_inputs(bundle: &Bundle, lines: &mut Lines) {
-    // a later form of the bundle will carry what these follow from
+    // the first products had no place for scenes: their vegetation followed from nothing stated
     if let Some(stated) = bundle.observed.vegetation_bp {
-        lines.differs("observed.vegetation_bp", stated, "none: no scene is named");
-    }
-    if let Some(stated) = bundle.observed.vegetation_milli {
         lines.differs(
-            "observed.vegetation_milli",
+            "observed.vegetation_bp",
             stated,
-            "none: no scene is named",
+            "none: a measure is stated instead",
         );
     }
-    if let Some(stated) = bundle.observed.index_se_bp {
-        lines.differs(
-            "observed.index_se_bp",
-            stated,
-            "none: nothing it follows from is named",
-        );
+    let datasets: Vec<&str> = bundle.grids.iter().map(|g| g.dataset.as_str()).collect();
+    let due = bundle.product.grid_datasets();
+    lines.compare("grids", &datasets.join(", "), &due.join(", "));
+    let sensors: Vec<&str> = bundle.sensors.iter().map(|s| s.sensor.as_str()).collect();
+    let due = bundle.product.sensors();
+    lines.compare("sensors", &sensors.join(", "), &due.join(", "));
+    for grid in &bundle.grids {
+        let days = grid.days.iter().map(|d| (d.day, d.rain_um.0 >= 0));
+        check_days(&format!("grids[{}]", grid.dataset), days, lines);
+    }
+    for sensor in &bundle.sensors {
+        let days = sensor.scenes.iter();
+        let days = days.map(|s| (s.day, s.ndvi_e4.abs() <= 10_000 && s.valid_bp <= 10_000));
+        check_days(&format!("sensors[{}]", sensor.sensor), days, lines);
     }
     let mut seen = BTreeSet::new();
     for (rank, station) in (1_u16..).zip(&bundle.stations) {
@@ -269,6 +309,25 @@ fn check_inputs(bundle: &Bundle, lines: &mut Lines) {
             }
             before = Some(day.day);
         }
+    }
+}
+
+/// Days in order, each once, each with a possible value.
+fn check_days(name: &str, days: impl Iterator<Item = (NaiveDate, bool)>, lines: &mut Lines) {
+    let mut before = None;
+    for (day, is_possible) in days {
+        let line = format!("{name}.days[{day}]");
+        if before.is_some_and(|before| before >= day) {
+            lines.differs(&line, "out of order", "each day once, in order");
+        }
+        if !is_possible {
+            lines.differs(
+                &line,
+                "an impossible value",
+                "rain of at least 0, NDVI of -1 to 1",
+            );
+        }
+        before = Some(day);
     }
 }
 

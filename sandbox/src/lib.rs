@@ -11,6 +11,7 @@ mod africastalking;
 mod callback;
 mod control;
 mod draw;
+mod earthsearch;
 mod faults;
 mod mpesa;
 pub mod page;
@@ -40,11 +41,14 @@ pub fn router(world: World) -> Router {
         .nest("/swypt/api", swypt::router())
         .nest("/mpesa", mpesa::router())
         .nest("/weatherxm/api/v1", weatherxm::router())
+        .nest("/earthsearch", earthsearch::router())
         .nest("/pinata", pinata::router())
         .nest("/gateway", pinata::gateway())
         .nest(
             "/control",
-            control::router().merge(weather::control::router()),
+            control::router()
+                .merge(weather::control::router())
+                .merge(earthsearch::control::router()),
         )
         .with_state(world)
 }

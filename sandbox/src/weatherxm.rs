@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::World;
+use crate::earthsearch::Scenes;
 use crate::reply::{Subject, faulted, json as answer};
 use crate::weather::fault::{FaultKind, spoil};
 use crate::weather::replay::Matched;
@@ -53,6 +54,8 @@ pub(crate) struct Weather {
     pub(crate) status: u16,
     /// Which columns of a replayed file are wards.
     pub(crate) matched: Option<Matched>,
+    /// What satellites see of the ground.
+    pub(crate) scenes: Scenes,
 }
 
 /// The provider's endpoints, relative to its base address.

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use runtime::clock::Clock;
 
 use crate::callback::{Callback, CallbackSink};
+use crate::earthsearch::Scenes;
 use crate::faults::{Faults, Rates};
 use crate::schedule::{Action, Schedule};
 use crate::wallets::{Movement, MovementKind, PhoneSetup, Wallets};
@@ -183,12 +184,16 @@ impl World {
             settings,
             ..State::default()
         };
+        let weather = weatherxm::Weather {
+            scenes: Scenes::since(clock.now()),
+            ..weatherxm::Weather::default()
+        };
         Self(Arc::new(Inner {
             clock,
             sink,
             state: Mutex::new(state),
             in_flight: AtomicUsize::new(0),
-            weather: Mutex::default(),
+            weather: Mutex::new(weather),
         }))
     }
 

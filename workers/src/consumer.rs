@@ -31,6 +31,8 @@ const BEAT: Duration = Duration::from_secs(1);
 pub enum Outcome {
     /// The effect is committed, or was before, or the message asks nothing of this role.
     Done,
+    /// Done, and recorded as heard in the effect's own transaction: nothing is left to write.
+    Heard,
     /// This message failed for now (stale read, conflict, provider transient): try it again later.
     Retry(String),
     /// This message can never succeed (undecodable, unknown version): a person must look.
@@ -44,7 +46,7 @@ impl Outcome {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done | Self::Heard => "done",
             Self::Retry(_) => "retry",
             Self::Park(_) => "park",
             Self::Pause(_) => "pause",
@@ -55,7 +57,7 @@ impl Outcome {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Done => None,
+            Self::Done | Self::Heard => None,
             Self::Retry(reason) | Self::Park(reason) | Self::Pause(reason) => Some(reason),
         }
     }
@@ -87,6 +89,9 @@ impl From<Result<(), Outcome>> for Outcome {
 pub trait Handler: Send + Sync {
     /// Whose queue it reads.
     const ROLE: Role;
+    /// Messages handled at once at least, whatever `RABBITMQ_PREFETCH` says: a role that writes what
+    /// many of them bring by one transaction needs many of them.
+    const AT_ONCE_MIN: u16 = 1;
 
     /// Handles one message; a topic it does not care for is [`Outcome::Done`].
     fn handle(&self, message: &Message) -> impl Future<Output = Outcome> + Send;
@@ -134,7 +139,7 @@ pub async fn run<H: Handler>(handler: &H, context: &Context) -> Result<(), Broke
     while !context.lifecycle.is_stopping() {
         let mut consumer = context
             .broker
-            .consume(H::ROLE, context.settings.common.rabbitmq_prefetch)
+            .consume(H::ROLE, at_once::<H>(context))
             .await?;
         context.health.ready(name);
         let started = Instant::now();
@@ -163,6 +168,12 @@ pub async fn run<H: Handler>(handler: &H, context: &Context) -> Result<(), Broke
     Ok(())
 }
 
+/// Messages handled at once.
+fn at_once<H: Handler>(context: &Context) -> u16 {
+    let asked = context.settings.common.rabbitmq_prefetch;
+    asked.max(H::AT_ONCE_MIN)
+}
+
 /// Handles messages until asked to stop (`None`) or until the world fails (the reason), and lets
 /// what is in flight finish.
 async fn drain<H: Handler>(
@@ -170,7 +181,7 @@ async fn drain<H: Handler>(
     handler: &H,
     context: &Context,
 ) -> Result<Option<String>, BrokerError> {
-    let limit = usize::from(context.settings.common.rabbitmq_prefetch).max(1);
+    let limit = usize::from(at_once::<H>(context));
     let mut in_flight = FuturesUnordered::new();
     let mut paused = None;
     loop {
@@ -224,7 +235,7 @@ async fn handle_one<H: Handler>(delivery: Delivery, handler: &H, context: &Conte
         .observe(started.elapsed().as_secs_f64());
     log(role, &delivery, &outcome, started);
     let answered = match &outcome {
-        Outcome::Done => delivery.ack().await,
+        Outcome::Done | Outcome::Heard => delivery.ack().await,
         Outcome::Retry(_) => delivery.retry().await,
         Outcome::Park(reason) => delivery.park(reason).await,
         Outcome::Pause(_) => delivery.give_back().await,
@@ -247,7 +258,7 @@ async fn record_heard(message: &Message, role: Role, context: &Context, outcome:
     let is_parked = match outcome {
         Outcome::Done => false,
         Outcome::Park(_) => true,
-        Outcome::Retry(_) | Outcome::Pause(_) => return,
+        Outcome::Heard | Outcome::Retry(_) | Outcome::Pause(_) => return,
     };
     let (now, id) = (context.clock.now(), MessageId::from(message.id));
     let recorded = async {

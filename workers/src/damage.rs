@@ -19,7 +19,7 @@ use store::evaluations::{
 };
 use store::legs::{self, NewLeg};
 use store::payouts::{self, NewPayout};
-use store::{Transaction, bundles, outbox};
+use store::{Transaction, bundles, index_runs, outbox};
 use tokio::time::Instant;
 
 use crate::consumer::{Handler, Outcome, decode, first_time};
@@ -191,7 +191,13 @@ impl Damage {
             Some((_, Settled::Deferred { .. })) => {
                 return Ok(postpone(tx, now, subject, true, LOOK_AGAIN).await?);
             }
-            None => return Ok(postpone(tx, now, subject, false, LOOK_AGAIN).await?),
+            None => {
+                if product.vegetation.is_some() {
+                    // scenes that are waited for ring no bell on the day the wait ends
+                    index_runs::ask_anew(tx, subject.risk_id).await?;
+                }
+                return Ok(postpone(tx, now, subject, false, LOOK_AGAIN).await?);
+            }
         };
 
         let exposures = evaluations::list_exposures(tx, subject.risk_id).await?;
@@ -206,7 +212,7 @@ impl Damage {
         if subject.state == RiskState::Held {
             holds.push(HoldReason::DecidedLate);
         }
-        let inputs = bundles::load_inputs(tx, subject.risk_id, subject.window).await?;
+        let inputs = bundles::load_inputs(tx, subject).await?;
         let bundle = Bundle {
             form: BUNDLE_FORM.to_owned(),
             engine: run.engine_version.clone(),
@@ -217,6 +223,9 @@ impl Damage {
             season_year: subject.season_year,
             window: subject.window,
             stations: inputs.stations,
+            grids: inputs.sources.grids,
+            sensors: inputs.sources.sensors,
+            checks: run.checks.clone(),
             days: inputs.days,
             observed: run.observed.clone(),
             settlement: settlement.clone(),

@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout};
 use crate::consumer::chain;
 use crate::role::Context;
 
-/// Bells claimed at once.
-pub const BATCH_MAX: i64 = 100;
+/// Bells claimed at once: each batch costs two statements and one wait for the broker's confirmation.
+pub const BATCH_MAX: i64 = 500;
 /// Longest wait for a commit before looking anyway.
 const POLL: Duration = Duration::from_millis(250);
 /// Wait after a failure of the database or the broker.
@@ -28,7 +28,7 @@ const UNHEARD_DEFER_SECONDS: i64 = 60;
 /// A published bell not heard for this long, with nothing waiting at the broker, is lost: minutes of
 /// our clock, above all retries of a message together (20 times 30 s).
 const UNHEARD_MINUTES: i64 = 15;
-/// Lost bells rung again at once: fifty batches of the relay, seconds of its work.
+/// Lost bells rung again at once: ten batches of the relay, seconds of its work.
 const RING_AGAIN_MAX: i64 = 5_000;
 /// Published bells and dedupe rows are kept this long, in days of our clock.
 const OUTBOX_KEPT_DAYS: i64 = 7;

@@ -310,7 +310,14 @@ fn start(process: Process, context: &Context) -> anyhow::Result<()> {
         }
         Process::Relay => start_relay(context),
         Process::Weather => consume(context, weather::build(context)),
-        Process::Satellite => consume(context, satellite::build(context)),
+        Process::Satellite => {
+            let satellite = satellite::build(context);
+            consume(context, satellite.clone());
+            every(context, "scenes", TEN_MINUTES, move |_| {
+                let satellite = satellite.clone();
+                async move { satellite.reopen().await.map(drop) }
+            });
+        }
     }
     Ok(())
 }

@@ -25,6 +25,9 @@ pub struct Settings {
     /// Weather.
     #[command(flatten)]
     pub weatherxm: WeatherXm,
+    /// Vegetation.
+    #[command(flatten)]
+    pub sentinel2: Sentinel2,
     /// Evidence.
     #[command(flatten)]
     pub pinata: Pinata,
@@ -174,6 +177,16 @@ pub struct WeatherXm {
     pub weatherxm_api_key: Secret,
 }
 
+/// Sentinel-2 through Earth Search.
+#[derive(Debug, Clone, Args)]
+pub struct Sentinel2 {
+    /// Root of a catalogue of Sentinel-2 level 2A scenes, https://earth-search.aws.element84.com/v1;
+    /// when empty no scene is looked for, which is recorded, and products apply their rule for
+    /// absent vegetation.
+    #[arg(long, env = "SENTINEL2_API_URL", default_value = "")]
+    pub sentinel2_api_url: String,
+}
+
 /// Pinata.
 #[derive(Debug, Clone, Args)]
 pub struct Pinata {
@@ -227,7 +240,8 @@ impl Settings {
                 self.check_payouts(&mut faults);
             }
             Process::Notify => self.check_texts(&mut faults),
-            Process::Satellite | Process::Relay => {}
+            Process::Satellite => self.check_scenes(&mut faults),
+            Process::Relay => {}
         }
         faults.into_result()
     }
@@ -242,6 +256,14 @@ impl Settings {
             "WEATHERXM_API_KEY",
             self.weatherxm.weatherxm_api_key.expose(),
         );
+    }
+
+    /// None at all is no fault: it is recorded as such.
+    fn check_scenes(&self, faults: &mut Faults) {
+        let url = &self.sentinel2.sentinel2_api_url;
+        if !url.is_empty() {
+            self.check_url("SENTINEL2_API_URL", url, faults);
+        }
     }
 
     fn check_evidence(&self, faults: &mut Faults) {

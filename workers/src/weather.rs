@@ -1,11 +1,16 @@
-//! Observes the weather: which stations stand around a risk when its first policy begins, and one
-//! UTC day of one station at a time. A reply is stored as it came before anything is made of it; a
-//! reading that no gauge can give is kept as a fault and never as rain. Must never judge rain and
-//! never choose stations: the data-processor does. Heard on policy.activated and weather.due.
+//! Observes the weather: which stations stand around a risk when its first policy begins, and UTC
+//! days of stations, many fetched side by side and written together. A reply is stored as it came
+//! before anything is made of it; a reading that no gauge can give is kept as a fault and never as
+//! rain. Must never judge rain and never choose stations: the data-processor does.
+//! Heard on policy.activated and weather.due.
+
+mod recording;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use data_encoding::HEXLOWER;
 use domain::cell::RiskCell;
 use domain::event::{Envelope, Event};
 use domain::id::RiskId;
@@ -16,12 +21,14 @@ use providers::weatherxm::{self, DayHistory, Fetched, Health, Observation, Stati
 use runtime::broker::Message;
 use runtime::telemetry::continue_trace;
 use runtime::topology::Role;
-use store::observations::{self, Fetch, FetchState, Reading, UtcDay};
+use store::observations::{FetchState, Reading, UtcDay};
 use store::stations::{self, Candidate};
 use store::{Connection, StoreError, outbox, risks};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::recording::{Answer, Done, Recording};
 use crate::consumer::{Handler, Outcome, decode, first_time};
 use crate::role::Context;
 
@@ -36,12 +43,18 @@ const ASK_AGAIN: TimeDelta = TimeDelta::days(1);
 const GIVE_UP_DAYS: u64 = 3;
 /// How far ahead of our clock a station's may be.
 const SKEW: TimeDelta = TimeDelta::minutes(5);
+/// Days handled at once: some are fetched and parsed while others are written, many by one transaction.
+const DAYS_AT_ONCE: u16 = 128;
+/// Calls to the provider at once.
+const CALLS_MAX: usize = 16;
 
 /// The weather role.
 #[derive(Debug, Clone)]
 pub struct Weather {
     context: Context,
     provider: weatherxm::Client,
+    calls: Arc<Semaphore>,
+    recording: Recording,
 }
 
 /// What a fetch of a day came to.
@@ -69,29 +82,35 @@ pub fn build(context: &Context) -> Weather {
     Weather {
         context: context.clone(),
         provider,
+        calls: Arc::new(Semaphore::new(CALLS_MAX)),
+        recording: Recording::new(context),
     }
 }
 
 impl Handler for Weather {
     const ROLE: Role = Role::Weather;
+    const AT_ONCE_MIN: u16 = DAYS_AT_ONCE;
 
     async fn handle(&self, message: &Message) -> Outcome {
-        self.hear(message).await.into()
+        self.hear(message).await.unwrap_or_else(|outcome| outcome)
     }
 }
 
 impl Weather {
-    async fn hear(&self, message: &Message) -> Result<(), Outcome> {
+    async fn hear(&self, message: &Message) -> Result<Outcome, Outcome> {
         match decode(message)? {
-            Event::PolicyActivated { risk_id, .. } if self.is_surveyed(risk_id).await? => Ok(()),
+            Event::PolicyActivated { risk_id, .. } if self.is_surveyed(risk_id).await? => {}
             Event::PolicyActivated { risk_id, .. } | Event::StationsDue { risk_id } => {
-                self.survey(risk_id, Some(message)).await.map(drop)
+                self.survey(risk_id, Some(message)).await?;
             }
-            Event::WeatherDue { station_day_id, .. } => {
-                self.fetch(station_day_id, Some(message)).await.map(drop)
+            Event::WeatherDue { station_day_id, .. }
+                if self.fetch(station_day_id, Some(message)).await? != Step::Nothing =>
+            {
+                return Ok(Outcome::Heard);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(Outcome::Done)
     }
 
     /// Records the stations around a risk; says how many, or `None` when they are frozen or could
@@ -184,42 +203,39 @@ impl Weather {
         Ok(candidates)
     }
 
-    /// Fetches a station's UTC day that is due.
+    /// Fetches a station's UTC day that is due. Days that are fetched at the same time are read and
+    /// written together; each of them succeeds or fails by itself.
     pub async fn fetch(&self, id: Uuid, message: Option<&Message>) -> Result<Step, Outcome> {
         let now = self.context.clock.now();
-        let mut conn = self
-            .context
-            .pool
-            .acquire()
-            .await
-            .map_err(StoreError::from)?;
-        let day = observations::find_day(&mut conn, id).await?;
-        drop(conn);
+        let day = self.recording.find(id).await?;
         let is_due = |day: &UtcDay| {
             day.state == FetchState::Due && day.next_check_at.is_some_and(|at| at <= now)
         };
         let Some(day) = day.filter(is_due) else {
             return Ok(Step::Nothing);
         };
-        let answer = self
-            .timed(
+        let answer = {
+            // never closed: a failure to wait would only mean one more call at once
+            let _turn = self.calls.acquire().await;
+            self.timed(
                 "history",
                 self.provider.history(&day.station_id, day.utc_date),
             )
-            .await;
+            .await
+        };
         match answer {
-            Ok(fetched) => self.record(&day, &fetched, message).await,
+            Ok(fetched) => self.record(day, fetched, message).await,
             Err(ProviderError::Refused {
                 code,
                 message: reason,
             }) => {
                 tracing::warn!(station = day.station_id, date = %day.utc_date, code, reason, "no such day");
-                self.miss(&day, message).await
+                self.miss(day, message).await
             }
             Err(error) => {
                 tracing::warn!(station = day.station_id, date = %day.utc_date, %error, "day not fetched");
-                let fetch = unread(FetchState::Due, Some(now + FETCH_AGAIN));
-                self.finish(&day, &fetch, None, message).await?;
+                let done = unread(day, FetchState::Due, Some(now + FETCH_AGAIN));
+                self.finish(done, message).await?;
                 Ok(Step::Postponed)
             }
         }
@@ -227,27 +243,33 @@ impl Weather {
 
     async fn record(
         &self,
-        day: &UtcDay,
-        fetched: &Fetched<DayHistory>,
+        day: UtcDay,
+        fetched: Fetched<DayHistory>,
         message: Option<&Message>,
     ) -> Result<Step, Outcome> {
         let now = self.context.clock.now();
         let health = fetched.value.health.as_ref();
         let data_quality_e4 = health.and_then(|health| score(health.data_quality));
         let is_settled = data_quality_e4.is_some() || is_given_up(day.utc_date, now);
-        let digest = hex(&fetched.sha256);
-        let fetch = Fetch {
+        let done = Done {
             state: if is_settled {
                 FetchState::Recorded
             } else {
                 FetchState::Due
             },
             next_check_at: (!is_settled).then(|| now + ASK_AGAIN),
-            reply_sha256: Some(&digest),
             data_quality_e4,
             location_quality_e4: health.and_then(|health| score(health.location_quality)),
+            reply: Some(Answer {
+                readings: self.readings(&day, &fetched.value),
+                sha256: HEXLOWER.encode(&fetched.sha256),
+                raw: fetched.raw,
+            }),
+            bell: None,
+            heard: None,
+            day,
         };
-        self.finish(day, &fetch, Some(fetched), message).await?;
+        self.finish(done, message).await?;
         Ok(if is_settled {
             Step::Recorded
         } else {
@@ -256,15 +278,15 @@ impl Weather {
     }
 
     /// The provider says that there is no such day: it may come late, but not for ever.
-    async fn miss(&self, day: &UtcDay, message: Option<&Message>) -> Result<Step, Outcome> {
+    async fn miss(&self, day: UtcDay, message: Option<&Message>) -> Result<Step, Outcome> {
         let now = self.context.clock.now();
         let is_absent = is_given_up(day.utc_date, now);
-        let fetch = if is_absent {
-            unread(FetchState::Absent, None)
+        let done = if is_absent {
+            unread(day, FetchState::Absent, None)
         } else {
-            unread(FetchState::Due, Some(now + ASK_AGAIN))
+            unread(day, FetchState::Due, Some(now + ASK_AGAIN))
         };
-        self.finish(day, &fetch, None, message).await?;
+        self.finish(done, message).await?;
         Ok(if is_absent {
             Step::Absent
         } else {
@@ -272,39 +294,18 @@ impl Weather {
         })
     }
 
-    /// The transaction after the call; a bell rings when there is something to compute with.
-    async fn finish(
-        &self,
-        day: &UtcDay,
-        fetch: &Fetch<'_>,
-        fetched: Option<&Fetched<DayHistory>>,
-        message: Option<&Message>,
-    ) -> Result<(), Outcome> {
-        let now = self.context.clock.now();
-        let mut tx = self.context.pool.begin().await.map_err(StoreError::from)?;
-        if let Some(message) = message {
-            first_time(&mut tx, &self.context, Role::Weather, message).await?;
-        }
-        observations::record_fetch(&mut tx, now, day, fetch).await?;
-        if let (Some(fetched), Some(digest)) = (fetched, fetch.reply_sha256) {
-            let id = self.context.ids.uuid(now);
-            let stored =
-                observations::store_reply(&mut tx, now, id, day, &fetched.raw, digest).await?;
-            if let Some(revision) = stored {
-                let readings = self.readings(day, &fetched.value);
-                observations::insert_batch(&mut tx, day, revision, &readings).await?;
-            }
-        }
-        if fetched.is_some() || fetch.state != FetchState::Due {
+    /// Has a fetch written; a bell rings when there is something to compute with.
+    async fn finish(&self, mut done: Done, message: Option<&Message>) -> Result<(), Outcome> {
+        if done.reply.is_some() || done.state != FetchState::Due {
             let event = Event::ObservationRecorded {
-                station_day_id: day.id,
-                station_id: day.station_id.clone(),
-                utc_date: day.utc_date,
+                station_day_id: done.day.id,
+                station_id: done.day.station_id.clone(),
+                utc_date: done.day.utc_date,
             };
-            self.ring(&mut tx, event, message).await?;
+            done.bell = Some(self.envelope(event, message));
         }
-        tx.commit().await.map_err(StoreError::from)?;
-        Ok(())
+        done.heard = message.map(|message| message.id.into());
+        self.recording.write(done).await
     }
 
     /// The readings of a reply that belong to its day, one an instant.
@@ -347,14 +348,16 @@ impl Weather {
         message: Option<&Message>,
     ) -> Result<(), StoreError> {
         let now = self.context.clock.now();
+        outbox::push(conn, now, &self.envelope(event, message), now).await
+    }
+
+    fn envelope(&self, event: Event, message: Option<&Message>) -> Envelope {
         let trace = message.and_then(|message| message.traceparent.as_deref());
-        let traceparent = Some(continue_trace(trace, &self.context.ids));
-        let envelope = Envelope {
-            id: self.context.ids.mint(now),
+        Envelope {
+            id: self.context.ids.mint(self.context.clock.now()),
             event,
-            traceparent,
-        };
-        outbox::push(conn, now, &envelope, now).await
+            traceparent: Some(continue_trace(trace, &self.context.ids)),
+        }
     }
 
     async fn timed<T>(
@@ -445,13 +448,16 @@ fn reading(observation: &Observation) -> Reading {
     }
 }
 
-fn unread(state: FetchState, next_check_at: Option<DateTime<Utc>>) -> Fetch<'static> {
-    Fetch {
+fn unread(day: UtcDay, state: FetchState, next_check_at: Option<DateTime<Utc>>) -> Done {
+    Done {
+        day,
         state,
         next_check_at,
-        reply_sha256: None,
         data_quality_e4: None,
         location_quality_e4: None,
+        reply: None,
+        bell: None,
+        heard: None,
     }
 }
 
@@ -459,14 +465,4 @@ fn is_given_up(utc_date: NaiveDate, now: DateTime<Utc>) -> bool {
     utc_date
         .checked_add_days(Days::new(GIVE_UP_DAYS))
         .is_none_or(|last| last <= now.date_naive())
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            use std::fmt::Write as _;
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }

@@ -288,6 +288,8 @@ impl Season<'_> {
         let log = self.log_dir.join("season.log");
         let mut child = dies_with_us(plan.bin_dir.join("sandbox"))
             .args(self.options.driver_args(self.run)?)
+            .arg("--history")
+            .arg(&self.log_dir)
             .env_clear()
             .envs(plan.env.iter().map(|(key, value)| (key, value)))
             .env("OPERATOR_TOKENS", tokens.join(","))
@@ -297,7 +299,7 @@ impl Season<'_> {
             .stderr(fs::File::create(&log)?)
             .spawn()
             .context("cannot start the season driver")?;
-        let outcome = self.converse(&mut child, stack, servers);
+        let outcome = self.converse(&mut child, plan, stack, servers);
         // ended on every path: a driver without a supervisor is of no use
         let _ = child.kill();
         let _ = child.wait();
@@ -314,6 +316,7 @@ impl Season<'_> {
     fn converse(
         &self,
         child: &mut Child,
+        plan: &Plan,
         stack: &mut Stack,
         servers: &mut Servers,
     ) -> anyhow::Result<()> {
@@ -323,7 +326,7 @@ impl Season<'_> {
         loop {
             match lines.recv_timeout(Duration::from_millis(50)) {
                 Ok(line) => match line.strip_prefix('@') {
-                    Some(request) => self.serve(request, &mut stdin, stack, servers)?,
+                    Some(request) => self.serve(request, &mut stdin, plan, stack, servers)?,
                     None => print_line(line),
                 },
                 Err(RecvTimeoutError::Timeout) => {
@@ -354,11 +357,12 @@ impl Season<'_> {
         &self,
         request: &str,
         stdin: &mut ChildStdin,
+        plan: &Plan,
         stack: &mut Stack,
         servers: &mut Servers,
     ) -> anyhow::Result<()> {
         ensure!(
-            self.options.chaos,
+            self.options.chaos || request.starts_with("import "),
             "the driver asked for `@{request}` although there is no --chaos"
         );
         let mut words = request.split_whitespace();
@@ -366,6 +370,10 @@ impl Season<'_> {
             (Some("kill"), Some(role)) => {
                 self.context.say("chaos", format!("kill -9 {role}"));
                 stack.kill_and_restart(role)?;
+            }
+            (Some("import"), Some(_)) => {
+                let file = request.trim_start_matches("import ");
+                crate::vegetation::import(plan, &self.context.root, file)?;
             }
             (Some("rabbit-restart"), None) => {
                 if !servers.restart_rabbitmq()? {

@@ -104,6 +104,7 @@ pub(crate) fn shared(facts: &Facts<'_>) -> anyhow::Result<Vec<(String, String)>>
         ("MPESA_SECURITY_CREDENTIAL", token()),
         ("WEATHERXM_API_URL", format!("{sandbox}/weatherxm/api/v1")),
         ("WEATHERXM_API_KEY", token()),
+        ("SENTINEL2_API_URL", format!("{sandbox}/earthsearch/v1")),
         ("PINATA_UPLOAD_URL", format!("{sandbox}/pinata")),
         ("PINATA_JWT", token()),
         ("PINATA_GATEWAY", format!("{sandbox}/gateway")),

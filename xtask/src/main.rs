@@ -25,6 +25,7 @@ mod testing;
 mod tidy;
 mod tools;
 mod up;
+mod vegetation;
 
 use std::process::ExitCode;
 

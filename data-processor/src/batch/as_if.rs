@@ -2,6 +2,8 @@
 //! file, in whole micrometres. A season with a missing day has no number and is reported; no day is
 //! ever filled. Called by `backtest`, `price` and `portfolio`.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, ensure};
 use chrono::{Datelike as _, NaiveDate};
 use domain::index::{DayRain, Known, PhaseSum, measure};
@@ -16,8 +18,11 @@ use crate::science::whole;
 use crate::validate::series::Table;
 
 mod asked;
+mod vegetation;
 
 pub use asked::{Cover, Rain, product, read};
+pub(crate) use asked::{WARDS, normalised};
+pub use vegetation::{Seen, Vegetation, Years, absent_rule};
 
 /// Micrometres in a millimetre.
 const UM_PER_MM: f64 = 1_000.0;
@@ -27,7 +32,7 @@ const UM_PER_MM: f64 = 1_000.0;
 pub struct Contract {
     /// The version.
     pub product: Product,
-    /// Its triggers and price.
+    /// Its triggers and price; [`Contract::of`] has those of a place.
     pub zone: Zone,
     /// Day of sowing, a window of one day, where one is declared.
     pub sown: Option<YearlessWindow>,
@@ -40,6 +45,9 @@ pub struct Season {
     pub year: i32,
     /// What each phase measured, in the product's order.
     pub phases: Vec<PhaseSum>,
+    /// What vegetation was measured as, thousandths of the product's measure; `None` when it is
+    /// absent.
+    pub vegetation_milli: Option<i64>,
     /// Share of the sum insured that it pays, exact to a float.
     pub share: f64,
     /// What a policy of the asked sum is paid, whole shillings.
@@ -81,10 +89,30 @@ pub struct Place {
 }
 
 impl Contract {
-    /// Evaluates phase sums by the product's own evaluator; `None` when days are missing.
-    fn share(&self, phases: Vec<PhaseSum>, insured: Money) -> anyhow::Result<Option<(f64, Money)>> {
+    /// The contract of a place: in the product's zone whose ward it is, by the letters of its name;
+    /// in this contract's own where it is a ward of none.
+    #[must_use]
+    pub fn of(&self, place: &str) -> Self {
+        let mut zones = self.product.zones.iter();
+        let zone = zones.find(|zone| asked::has_ward(zone, place));
+        Self {
+            zone: zone.unwrap_or(&self.zone).clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Evaluates a season by the product's own evaluator; `None` when days are missing.
+    fn share(
+        &self,
+        phases: Vec<PhaseSum>,
+        vegetation_milli: Option<i64>,
+        insured: Money,
+    ) -> anyhow::Result<Option<(f64, Money)>> {
         let stations = self.product.settlement.stations_min;
-        let observed = Observed::of_rain(phases, stations, 100);
+        let observed = Observed {
+            vegetation_milli,
+            ..Observed::of_rain(phases, stations, 100)
+        };
         Ok(match settle(&self.product, &self.zone, &observed)? {
             Outcome::Deferred { .. } => None,
             Outcome::Settled(settled) => Some((
@@ -94,12 +122,13 @@ impl Contract {
         })
     }
 
-    /// Every season of a daily series that touches the contract's days.
+    /// Every season of a daily series that touches the contract's days, with the vegetation of its
+    /// year where that is known.
     pub fn place(
         &self,
         name: &str,
-        days: &[NaiveDate],
-        column: &[Option<f64>],
+        (days, column): (&[NaiveDate], &[Option<f64>]),
+        vegetation: &BTreeMap<i32, i64>,
         insured: Money,
     ) -> anyhow::Result<Place> {
         let measured = self.product.phases.iter().find(|p| !p.index().is_of_rain());
@@ -143,10 +172,12 @@ impl Contract {
             };
             let sums = measure(&self.product, year, &known)?;
             let missing_days = sums.iter().map(|sum| sum.missing_days).sum();
-            match self.share(sums.clone(), insured)? {
+            let vegetation_milli = vegetation.get(&year).copied();
+            match self.share(sums.clone(), vegetation_milli, insured)? {
                 Some((share, payout)) => seasons.push(Season {
                     year,
                     phases: sums,
+                    vegetation_milli,
                     share,
                     payout,
                 }),
@@ -162,7 +193,7 @@ impl Contract {
     }
 
     /// Shares paid had every season been at the level of the last one: each phase's rain moved by
-    /// `method`, then evaluated by the product's own evaluator. `None` where no trend can be fitted,
+    /// `method`, then evaluated by the product's own evaluator; vegetation stays. `None` where no trend can be fitted,
     /// and for an index that is no sum of rain.
     pub fn detrended(&self, place: &Place, method: Detrend) -> anyhow::Result<Option<Vec<f64>>> {
         if self
@@ -188,8 +219,8 @@ impl Contract {
             }
         }
         let mut shares = Vec::with_capacity(years.len());
-        for phases in moved {
-            match self.share(phases, Money::ZERO_KES)? {
+        for (phases, season) in moved.into_iter().zip(&place.seasons) {
+            match self.share(phases, season.vegetation_milli, Money::ZERO_KES)? {
                 Some((share, _)) => shares.push(share),
                 None => return Ok(None),
             }
@@ -225,9 +256,29 @@ impl Contract {
         is_line.then(|| (mm(terms.trigger_milli()), mm(terms.exit_milli())))
     }
 
+    /// [`Self::single`] where all places have the same, for lines in pictures.
+    #[must_use]
+    pub fn shared(&self) -> Option<(f64, f64)> {
+        self.single().filter(|_| self.product.zones.len() == 1)
+    }
+
+    /// Codes of its zones.
+    #[must_use]
+    pub fn zones(&self) -> String {
+        let zones = self.product.zones.iter().map(|zone| zone.code.as_str());
+        zones.collect::<Vec<_>>().join(", ")
+    }
+
     /// Name for heads of tables and pictures.
     #[must_use]
     pub fn title(&self) -> String {
+        if self.product.zones.len() > 1 {
+            return format!(
+                "{}, each place in its zone of {}",
+                self.product.code,
+                self.zones()
+            );
+        }
         let terms = self.product.phases.iter().filter_map(|phase| {
             let terms = self.zone.trigger_of(&phase.code)?;
             let units = |milli| float(milli) / UM_PER_MM;
@@ -242,11 +293,12 @@ impl Contract {
     }
 }
 
-/// Evaluates the chosen places. A place without a single season is an error.
+/// Evaluates the chosen places, each in its zone and with the vegetation that was seen there. A place without a single season is an error.
 pub fn places(
     contract: &Contract,
     table: &Table,
     chosen: &[usize],
+    seen: Option<&Seen>,
     insured: Money,
 ) -> anyhow::Result<Vec<Place>> {
     let mut found = Vec::with_capacity(chosen.len());
@@ -256,7 +308,14 @@ pub fn places(
             .get(*at)
             .zip(table.columns.get(*at))
             .context("a place that is none")?;
-        let place = contract.place(name, &table.days, column, insured)?;
+        let vegetation = match seen {
+            Some(seen) => seen.of(name)?,
+            None => BTreeMap::new(),
+        };
+        let series = (table.days.as_slice(), column.as_slice());
+        let place = contract
+            .of(name)
+            .place(name, series, &vegetation, insured)?;
         ensure!(
             !place.seasons.is_empty(),
             "{name}: no season has all its days; nothing can be said of it"

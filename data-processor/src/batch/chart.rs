@@ -1,5 +1,5 @@
 //! Pictures for people: the burn of a contract, the exceedance curve of a book, an index against
-//! losses. Drawn in black and greys, told apart by shape and dash, so that a printout says the
+//! losses, a cell's baseline. Drawn in black and greys, told apart by shape and dash, so that a printout says the
 //! same. Never the place where a number is computed. Called by the commands of `batch`.
 
 use anyhow::anyhow;
@@ -9,10 +9,12 @@ use plotters::prelude::*;
 
 mod burn;
 mod exceedance;
+mod profile;
 mod scatter;
 
 pub use burn::{Burned, burn};
 pub use exceedance::{Curve, exceedance};
+pub use profile::{Profile, profile};
 pub use scatter::{Cloud, scatter};
 
 /// Width of every picture, points.

@@ -10,7 +10,9 @@ use domain::money::Money;
 use domain::season::YearlessWindow;
 use serde::Serialize;
 
-use crate::batch::as_if::{Contract, Cover, Place, Rain, Season, common, places, read};
+use crate::batch::as_if::{
+    Contract, Cover, Place, Rain, Season, Seen, Vegetation, absent_rule, common, places, read,
+};
 use crate::batch::chart::{Curve, exceedance};
 use crate::batch::report::{Files, Table, four, say};
 use crate::science::basis_risk::pearson;
@@ -28,7 +30,7 @@ Examples:
   Both seasons of the year, to see how much worse two failures in a row are:
     data-processor portfolio --rain marsabit_chirps_daily_1981_2019.csv.gz --all \\
         --season 03-01..05-31 --season 10-01..12-31 --svg book.svg
-  The shipped product's one trigger for all its wards, with a stop-loss of 150 % in excess of 120 %
+  The shipped product's own triggers for its wards, with a stop-loss of 150 % in excess of 120 %
   of the premium at a gross rate of 28 %:
     data-processor portfolio --rain marsabit_chirps_daily_1981_2019.csv.gz --fixed \\
         --premium-rate 0.28 --stop-loss-limit 150 --stop-loss-attachment 120
@@ -46,6 +48,8 @@ pub struct Portfolio {
     cover: Cover,
     #[command(flatten)]
     rain: Rain,
+    #[command(flatten)]
+    vegetation: Vegetation,
     /// Days of a season; may be given again. By default the product's.
     #[arg(long = "season", value_name = "MM-DD..MM-DD", conflicts_with = "fixed")]
     seasons: Vec<YearlessWindow>,
@@ -116,6 +120,8 @@ struct Dependence {
 struct Report {
     contract: String,
     places: usize,
+    seasons_of_places: usize,
+    seasons_with_vegetation: usize,
     seasons: Vec<SeasonReport>,
     average_annual_loss: f64,
     var90: f64,
@@ -137,11 +143,18 @@ struct Book {
     shares: Vec<Vec<f64>>,
     losses: Vec<f64>,
     summary: Summary,
+    /// Seasons of places that were evaluated with vegetation.
+    with_vegetation: usize,
 }
 
 /// Runs it. Errors name the file, the place or the flag that is at fault.
 pub fn run(asked: &Portfolio) -> anyhow::Result<ExitCode> {
     let (contract, table, chosen) = read(&asked.cover, &asked.rain)?;
+    let seen = Seen::read(&asked.vegetation, &contract.product)?;
+    ensure!(
+        seen.is_none() || (asked.fixed && asked.seasons.is_empty()),
+        "--vegetation is for the contract's own season and triggers: use --fixed, without --season"
+    );
     let own = contract.product.season.cover;
     let windows = if asked.seasons.is_empty() {
         vec![own]
@@ -155,11 +168,17 @@ pub fn run(asked: &Portfolio) -> anyhow::Result<ExitCode> {
         } else {
             contract.over(window)
         };
-        let found = places(&contract, &table, &chosen, Money::ZERO_KES)?;
+        let found = places(&contract, &table, &chosen, seen.as_ref(), Money::ZERO_KES)?;
         books.push(book(asked, &contract, &window.to_string(), &found)?);
     }
     let report = report(asked, &contract, &books)?;
     print(&report)?;
+    if let Some(rule) = absent_rule(&contract.product).filter(|_| asked.fixed) {
+        let (with, of) = (report.seasons_with_vegetation, report.seasons_of_places);
+        say(&format!(
+            "vegetation in {with} of {of} seasons of places; in the others {rule}"
+        ))?;
+    }
     asked.files.write(&report, || draw(&report))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -209,6 +228,11 @@ fn book(
         name: name.to_owned(),
         losses: year_losses(&shares, &equal).context("no places")?,
         summary: summary(&shares, &equal).context("too few years")?,
+        with_vegetation: found
+            .iter()
+            .flat_map(|place| &place.seasons)
+            .filter(|s| s.vegetation_milli.is_some() && years.contains(&s.year))
+            .count(),
         years,
         rain,
         shares,
@@ -259,6 +283,12 @@ fn report(asked: &Portfolio, contract: &Contract, books: &[Book]) -> anyhow::Res
             )
         },
         places: first.shares.len(),
+        seasons_of_places: books
+            .iter()
+            .flat_map(|book| &book.shares)
+            .map(Vec::len)
+            .sum(),
+        seasons_with_vegetation: books.iter().map(|book| book.with_vegetation).sum(),
         seasons: books.iter().map(Book::report).collect(),
         average_annual_loss: mean(&sums).context(none)?,
         var90: value_at_risk(&sums, 0.90).context(none)?,

@@ -9,17 +9,20 @@ use clap::Args;
 use domain::money::Money;
 use serde::Serialize;
 
-use crate::batch::as_if::{Contract, Cover, Place, Rain, Season, common, places, read};
+use crate::batch::as_if::{
+    Contract, Cover, Place, Rain, Season, Seen, Vegetation, absent_rule, common, places, read,
+};
 use crate::batch::chart::{Burned, burn};
 use crate::batch::report::{Files, Table, four, say};
 use crate::science::bootstrap::{DRAWS, Interval, means};
-use crate::science::burn::{Burn, Detrend, LOESS_SPAN, Line, mean, recent};
-use crate::science::pricing::{
-    Assumptions, Loaded, Recommended, Rung, Tail, View, checks, gross, ladder, recommend,
-};
-use crate::science::{count, whole};
+use crate::science::burn::{Line, mean, recent};
+use crate::science::pricing::{Assumptions, Recommended, Rung, View, checks, ladder, recommend};
+use crate::science::whole;
 
 mod show;
+mod views;
+
+use views::{Present, mean_of, only_years, trend, view_report, views};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -31,11 +34,16 @@ Examples:
   A contract that does not exist yet:
     data-processor price --rain marsabit_chirps_daily_1981_2019.csv.gz --place KARARE \\
         --trigger 230 --exit 73
+  The damage index, with the vegetation of the years that MODIS saw:
+    data-processor price --rain marsabit_chirps_daily_1981_2019.csv.gz --place KARARE \\
+        --product KE-MZ-DI-LR --vegetation marsabit_modis_ndvi_8day_2001_2019.csv \\
+        --baseline 2001..2015
 
 How to read it: the views are the same contract on the same record, each under another belief about
 the years to come. If they disagree by more than the interval of the bootstrap, the disagreement is
 the price's real uncertainty. The view is chosen by a rule that is printed with its reason; the
-regulator and the insurer should see all of them. Of several places the mean share of each year is
+regulator and the insurer should see all of them. A contract with a vegetation part is priced twice: as
+if vegetation were absent in every year, and on the years that have it; the dearer is asked. Of several places the mean share of each year is
 priced, places kept together, because they fail together.";
 
 /// Prices a contract: every view of its record, every loading, the ladder of triggers, the checks.
@@ -46,6 +54,8 @@ pub struct Price {
     cover: Cover,
     #[command(flatten)]
     rain: Rain,
+    #[command(flatten)]
+    vegetation: Vegetation,
     /// Sum insured for premiums and checks, KES.
     #[arg(long, value_name = "KES", default_value_t = 10_000)]
     sum_insured: u32,
@@ -150,6 +160,9 @@ struct Report {
     places: Vec<String>,
     first_year: i32,
     last_year: i32,
+    /// What the contract does in a season without vegetation; of one without that part none.
+    vegetation_absent_rule: Option<String>,
+    vegetation: Option<Present>,
     views: Vec<ViewReport>,
     bootstrap: IntervalReport,
     trend_mm_a_year: Option<f64>,
@@ -168,7 +181,8 @@ struct Report {
 pub fn run(asked: &Price) -> anyhow::Result<ExitCode> {
     let with = assumptions(asked)?;
     let (contract, table, chosen) = read(&asked.cover, &asked.rain)?;
-    let found = places(&contract, &table, &chosen, Money::ZERO_KES)?;
+    let seen = Seen::read(&asked.vegetation, &contract.product)?;
+    let found = places(&contract, &table, &chosen, None, Money::ZERO_KES)?;
     let (years, rows) = common(&found);
     ensure!(
         years.len() >= 10,
@@ -177,7 +191,21 @@ pub fn run(asked: &Price) -> anyhow::Result<ExitCode> {
     );
     let found = only_years(found, &years);
     let plain = mean_of(&rows);
-    let views = views(&contract, &found, &plain)?;
+    let mut views = views(&contract, &found, &plain)?;
+    let present = match &seen {
+        Some(seen) => Some(Present::of(
+            &contract,
+            (&table, &chosen),
+            seen,
+            (&years, &plain),
+        )?),
+        None => None,
+    };
+    views.extend(
+        present
+            .iter()
+            .map(|present| (View::Vegetation, present.shares.clone())),
+    );
     let interval = Interval::of(&means(&plain, asked.draws, asked.seed))
         .context("--draws must be at least 1")?;
     let trend = trend(&found, &years);
@@ -193,26 +221,34 @@ pub fn run(asked: &Price) -> anyhow::Result<ExitCode> {
             reason: "the index is no sum of rain, so that no trend of rain moves it".to_owned(),
         },
     };
+    let rule = absent_rule(&contract.product);
+    let last = years.last().copied().unwrap_or(0);
     let reports: Vec<ViewReport> = views
         .iter()
-        .map(|(view, shares)| view_report(*view, &years, shares, &with))
+        .map(|(view, shares)| {
+            let name = views::name(*view, shares.len(), last, rule.is_some(), present.as_ref());
+            view_report(name, shares, &with)
+        })
         .collect::<anyhow::Result<_>>()?;
-    let at = views.iter().position(|(view, _)| *view == chosen.view);
-    let base = at.and_then(|at| reports.get(at)).context("no view")?;
-    let rate = base
-        .loadings
-        .iter()
-        .find(|loading| loading.loading == RULE)
-        .map(|loading| loading.gross)
-        .context("no rate")?;
+    let of = |view: View| -> anyhow::Result<(&ViewReport, f64)> {
+        let at = views.iter().position(|(known, _)| *known == view);
+        let report = at.and_then(|at| reports.get(at)).context("no view")?;
+        let loading = report.loadings.iter().find(|l| l.loading == RULE);
+        Ok((report, loading.context("no rate")?.gross))
+    };
+    let ((base, rate), reason) = match &present {
+        Some(present) => present.dearer(of(chosen.view)?, of(View::Vegetation)?, &chosen.reason),
+        None => (of(chosen.view)?, chosen.reason),
+    };
     let premium_kes = premium(asked.sum_insured, rate)?;
     let days = contract.product.cover_window(2024)?.day_count();
     let report = Report {
         product: contract.product.code.clone(),
-        zone: contract.zone.code.clone(),
+        zone: contract.zones(),
         places: found.iter().map(|place| place.name.clone()).collect(),
         first_year: years.first().copied().unwrap_or(0),
-        last_year: years.last().copied().unwrap_or(0),
+        last_year: last,
+        vegetation_absent_rule: rule,
         bootstrap: IntervalReport {
             draws: asked.draws,
             seed: asked.seed,
@@ -226,13 +262,10 @@ pub fn run(asked: &Price) -> anyhow::Result<ExitCode> {
         trend_t: line.and_then(Line::t),
         recent_and_older_weighted: recent(&plain, RECENT, 0.5),
         recommended: base.view.clone(),
-        reason: chosen.reason,
+        reason,
         rate,
         premium_kes,
-        rate_of_the_product: asked
-            .cover
-            .trigger
-            .is_none()
+        rate_of_the_product: (asked.cover.trigger.is_none() && contract.product.zones.len() == 1)
             .then(|| f64::from(contract.zone.rate_bp.get()) / 10_000.0),
         ladder: rungs(&contract, &found, asked, &with),
         checks: checks(asked.sum_insured, premium_kes, days)
@@ -245,6 +278,7 @@ pub fn run(asked: &Price) -> anyhow::Result<ExitCode> {
                 is_law: check.is_law,
             })
             .collect(),
+        vegetation: present,
         views: reports,
     };
     show::print(&contract.title(), asked.sum_insured, &report)?;
@@ -284,111 +318,6 @@ fn assumptions(asked: &Price) -> anyhow::Result<Assumptions> {
     );
     ensure!(with.hazard >= 1.0, "--hazard must be at least 1");
     Ok(with)
-}
-
-fn only_years(mut found: Vec<Place>, years: &[i32]) -> Vec<Place> {
-    for place in &mut found {
-        place.seasons.retain(|season| years.contains(&season.year));
-    }
-    found
-}
-
-/// Mean over the places, year by year.
-fn mean_of(rows: &[Vec<f64>]) -> Vec<f64> {
-    let years = rows.first().map_or(0, Vec::len);
-    let of_year = |at: usize| {
-        let shares = rows.iter().filter_map(|row| row.get(at));
-        shares.sum::<f64>() / count(rows.len())
-    };
-    (0..years).map(of_year).collect()
-}
-
-fn views(
-    contract: &Contract,
-    found: &[Place],
-    plain: &[f64],
-) -> anyhow::Result<Vec<(View, Vec<f64>)>> {
-    let last = plain.len().saturating_sub(RECENT);
-    let mut views = vec![
-        (View::Plain, plain.to_vec()),
-        (View::Recent, plain.get(last..).unwrap_or_default().to_vec()),
-    ];
-    for (view, method) in [
-        (View::Linear, Detrend::Linear),
-        (View::Loess, Detrend::Loess { span: LOESS_SPAN }),
-    ] {
-        let rows: Option<Vec<Vec<f64>>> = found
-            .iter()
-            .map(|place| contract.detrended(place, method))
-            .collect::<anyhow::Result<_>>()?;
-        if let Some(rows) = rows {
-            views.push((view, mean_of(&rows)));
-        }
-    }
-    Ok(views)
-}
-
-/// Trend of the season's rain, mean over the places.
-fn trend(found: &[Place], years: &[i32]) -> Option<Line> {
-    let rows: Vec<Vec<f64>> = found
-        .iter()
-        .map(|place| place.seasons.iter().map(Season::rain_mm).collect())
-        .collect();
-    let years: Vec<f64> = years.iter().copied().map(f64::from).collect();
-    Line::fit(&years, &mean_of(&rows))
-}
-
-fn view_report(
-    view: View,
-    years: &[i32],
-    shares: &[f64],
-    with: &Assumptions,
-) -> anyhow::Result<ViewReport> {
-    let last = years.last().copied().unwrap_or(0);
-    let name = match view {
-        View::Plain => "plain burn".to_owned(),
-        View::Recent => format!("last {} years only", shares.len()),
-        View::Linear => format!("linear trend, level of {last}"),
-        View::Loess => format!("local trend (LOESS), level of {last}"),
-    };
-    let missing = || format!("{name}: too few years");
-    let burn = Burn::of(shares).with_context(missing)?;
-    let tail = Tail::of(shares).with_context(missing)?;
-    let loaded = Loaded::of(shares, with).with_context(missing)?;
-    let loadings = [
-        ("expected loss alone", burn.expected),
-        ("adjusted for the record's length", loaded.adjusted),
-        (RULE, loaded.risk_margin),
-        ("standard deviation", loaded.deviation),
-        ("value at risk, 99 %", loaded.value_at_risk),
-        ("mean of the worst twentieth", loaded.shortfall),
-        ("proportional hazard", loaded.hazard),
-    ];
-    let loading = |(loading, net)| {
-        gross(net, with).map(|gross| LoadingReport {
-            loading,
-            net,
-            gross,
-        })
-    };
-    Ok(ViewReport {
-        years: burn.years,
-        years_paid: burn.paid,
-        expected_loss: burn.expected,
-        sd: burn.sd,
-        standard_error: burn.standard_error,
-        var90: tail.var90,
-        var95: tail.var95,
-        var99: tail.var99,
-        tvar90: tail.tvar90,
-        tvar95: tail.tvar95,
-        loadings: loadings
-            .into_iter()
-            .map(loading)
-            .collect::<Option<_>>()
-            .context("--deductions leave nothing of the premium")?,
-        view: name,
-    })
 }
 
 /// The ladder of one place under a single linear phase; empty for other forms.
@@ -444,7 +373,7 @@ fn draw(
         title: &format!("{whose}: {}", contract.title()),
         years,
         rain_mm: &mean_of(&rows),
-        terms_mm: contract.single(),
+        terms_mm: contract.shared(),
         shares: plain,
         lines: &lines,
     })

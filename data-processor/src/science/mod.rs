@@ -12,7 +12,6 @@ pub mod distribution;
 pub mod evapotranspiration;
 pub mod extremes;
 pub mod interpolate;
-pub mod onset;
 pub mod phases;
 pub mod portfolio;
 pub mod pricing;

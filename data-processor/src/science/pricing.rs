@@ -257,6 +257,8 @@ pub enum View {
     Linear,
     /// Moved along a local line to the last year's level.
     Loess,
+    /// The years with vegetation alone, evaluated with it.
+    Vegetation,
 }
 
 /// Which view to price on, and why.

@@ -56,6 +56,26 @@ pub enum Flag {
 }
 
 impl Flag {
+    /// All of them.
+    const ALL: [Self; 10] = [
+        Self::Bridged,
+        Self::Gap,
+        Self::Heavy,
+        Self::Location,
+        Self::Lost,
+        Self::Quality,
+        Self::Rate,
+        Self::Refused,
+        Self::Reset,
+        Self::Unscored,
+    ];
+
+    /// The flag of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.as_str() == name)
+    }
+
     /// The name in evidence.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -16,6 +16,14 @@ use super::qc::{DAY_UM_MAX, Flag, is_too_fast};
 /// side, seconds.
 pub const GAP_SECONDS_MAX: i64 = 3_600;
 
+/// Seconds of a day.
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// The longest silence, days, over which a counter tells anything: after a longer one nothing is
+/// known of the days between, even if it stood still. It also bounds how far a reading reaches, so
+/// that what a day comes to does not depend on which of its readings arrived first.
+pub const SILENCE_DAYS_MAX: i64 = 12;
+
 /// One reading of the counter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reading {
@@ -91,6 +99,12 @@ fn count_interval(
         RainUm(after.0.saturating_sub(before.0))
     };
     let (opening, closing) = (local_day(start.at), day_of_interval_ending(end.at));
+    if seconds > SILENCE_DAYS_MAX * SECONDS_PER_DAY {
+        for (_, tally) in tallies.range_mut(opening..=closing) {
+            tally.is_lost = true;
+        }
+        return;
+    }
     let is_long = seconds > GAP_SECONDS_MAX;
     if is_long && opening < closing {
         // a reset hides what fell before it: then nothing is known of either side
@@ -229,6 +243,19 @@ mod tests {
         assert!(has(&lost[1], Flag::Lost));
         let rebooted = with("0.0");
         assert_eq!((rebooted[0].rain_um, rebooted[1].rain_um), (None, None));
+    }
+
+    #[test]
+    fn a_silence_of_more_than_twelve_days_tells_nothing_even_if_the_counter_stood_still() {
+        let dry = |last: &str| {
+            rain(
+                &format!("03-04T21:00 1.0\n{last} 1.0\n03-31T21:00 1.0"),
+                "2026-03-05",
+                "2026-03-18",
+            )
+        };
+        assert_eq!(dry("03-16T21:00")[..12], [Some(0); 12]);
+        assert_eq!(dry("03-16T21:15"), [None; 14]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which source a phase is settled on: one order, one source a phase, a few days filled by the
 //! next within limits, and every switch recorded. A day that no rule gives a number stays missing.
 //! Also whose day is whose: UTC days, gauge days and local days before they are blended.
-//! Used by baselines, back-tests and whoever must choose among what is pre-declared.
+//! Used by the index of contracts of the second form, baselines and back-tests.
 
 use std::ops::RangeInclusive;
 
@@ -108,6 +108,8 @@ pub struct SettledDay {
     pub rain_mm: Option<f64>,
     /// Where it is from; `None` for a missing day.
     pub source: Option<Source>,
+    /// Which of the offers that is, counted from 0 in the order they were given.
+    pub offer: Option<usize>,
     /// What it was scaled by; 1 for the leading source's own.
     pub factor: f64,
 }
@@ -158,8 +160,8 @@ pub fn settle(
     offered: &[Offered<'_>],
     pinned: &[(Source, &str)],
 ) -> SettledPhase {
-    let mut in_order: Vec<&Offered<'_>> = offered.iter().collect();
-    in_order.sort_by_key(|offer| offer.source);
+    let mut in_order: Vec<(usize, &Offered<'_>)> = offered.iter().enumerate().collect();
+    in_order.sort_by_key(|(_, offer)| offer.source);
     let is_pinned = |offer: &Offered<'_>| {
         pinned
             .iter()
@@ -172,46 +174,48 @@ pub fn settle(
     let mut passed_over = Vec::new();
     let mut leading = None;
     let mut rest = in_order.into_iter();
-    for offer in rest.by_ref() {
+    for (at, offer) in rest.by_ref() {
         let absent = missing(offer);
         if !is_pinned(offer) {
             passed_over.push((offer.source, PassedOver::OtherVersion));
         } else if exceeds(absent, MISSING_PERCENT_MAX) {
             passed_over.push((offer.source, PassedOver::Missing(absent)));
         } else {
-            leading = Some((offer, absent));
+            leading = Some((at, offer, absent));
             break;
         }
     }
-    let fillers: Vec<&Offered<'_>> = match leading {
-        Some((_, absent)) if !exceeds(absent, FILLED_PERCENT_MAX) => {
-            rest.filter(|offer| is_pinned(offer)).collect()
+    let fillers: Vec<(usize, &Offered<'_>)> = match leading {
+        Some((_, _, absent)) if !exceeds(absent, FILLED_PERCENT_MAX) => {
+            rest.filter(|(_, offer)| is_pinned(offer)).collect()
         }
         _ => Vec::new(),
     };
     let settled = |(day, date): (usize, NaiveDate)| {
-        let Some((lead, _)) = leading else {
+        let Some((leads, lead, _)) = leading else {
             return SettledDay::MISSING;
         };
         if let Some(mm) = rain(lead, day) {
             return SettledDay {
                 rain_mm: Some(mm),
                 source: Some(lead.source),
+                offer: Some(leads),
                 factor: 1.0,
             };
         }
-        let filled = fillers.iter().find_map(|offer| {
+        let filled = fillers.iter().find_map(|(at, offer)| {
             let factor = bias_factor(lead.climatology, offer.climatology, date);
             rain(offer, day).map(|mm| SettledDay {
                 rain_mm: Some(mm * factor),
                 source: Some(offer.source),
+                offer: Some(*at),
                 factor,
             })
         });
         filled.unwrap_or(SettledDay::MISSING)
     };
     SettledPhase {
-        leading: leading.map(|(offer, _)| offer.source),
+        leading: leading.map(|(_, offer, _)| offer.source),
         days: (0..days).zip(first.iter_days()).map(settled).collect(),
         passed_over,
     }
@@ -219,9 +223,10 @@ pub fn settle(
 
 impl SettledDay {
     /// No number.
-    const MISSING: Self = Self {
+    pub const MISSING: Self = Self {
         rain_mm: None,
         source: None,
+        offer: None,
         factor: 1.0,
     };
 }

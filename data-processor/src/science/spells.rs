@@ -11,6 +11,9 @@ pub const WET_DAY_MM: f64 = 1.0;
 
 /// Days of a pentad.
 const PENTAD_DAYS: usize = 5;
+/// Half a micrometre, mm. A sum this near a threshold reaches it: readings are whole micrometres at
+/// the finest, and 4.41 + 0.06 + 5.68 + 4.8 + 0.02 + 0.03 of them is 15 mm, not a little less.
+const HALF_UM: f64 = 0.000_5;
 
 /// The part of a daily series inside a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -123,7 +126,7 @@ pub fn dry_pentads(rain: &[Option<f64>], dry_below_mm: f64, least: u32) -> Spell
         pentad
             .iter()
             .try_fold(0.0, |sum, day| day.map(|mm| sum + mm))
-            .map(|sum| sum < dry_below_mm)
+            .map(|sum| sum < dry_below_mm - HALF_UM)
     });
     spells_of(pentads, least)
 }
@@ -214,7 +217,7 @@ impl Blocks {
             let known: f64 = block.iter().flatten().fold(0.0, |sum, mm| {
                 sum + self.daily_cap_mm.map_or(*mm, |cap| mm.min(cap))
             });
-            if known >= self.trigger_mm {
+            if known >= self.trigger_mm - HALF_UM {
                 continue;
             }
             let is_whole = block.iter().all(Option::is_some);

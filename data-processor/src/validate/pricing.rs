@@ -2,6 +2,7 @@
 //! of 58 places, credibility, layers, certainty equivalents, and Benchmark A on Marsabit's
 //! mortality. What was printed is compared in halves of its last digit. Called by `validate`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::series::{Table, daily};
 use super::{Outcome, Row};
-use crate::batch::as_if::{Contract, Place, Season, product};
+use crate::batch::as_if::{self, Contract, Place, Season, Vegetation, product};
 use crate::science::basis_risk::Worth;
 use crate::science::bootstrap::{DRAWS, Interval, means};
 use crate::science::burn::{Burn, Detrend, Line, deficit_share, recent};
@@ -89,7 +90,7 @@ pub fn rows(data: &Path) -> Outcome {
         burn(&vectors, &karare)?,
         premiums(&karare)?,
         rungs(&karare)?,
-        rates(&rain)?,
+        rates(data, &rain)?,
         views(&vectors, &contract, &karare)?,
         bootstrap(&vectors, &karare)?,
         quantiles(&vectors, &karare)?,
@@ -119,7 +120,7 @@ fn numbers(vectors: &Value, pointer: &str) -> anyhow::Result<Vec<f64>> {
     found.with_context(|| format!("{pointer} of vectors.json holds no number"))
 }
 
-/// A shipped product in the zone of Marsabit.
+/// A shipped product in the zone of Karare.
 fn shipped(code: &str) -> anyhow::Result<Contract> {
     let product = product(code)?;
     let zone = product
@@ -138,7 +139,7 @@ fn place(contract: &Contract, rain: &Table, name: &str) -> anyhow::Result<Place>
         .column(name)
         .with_context(|| format!("no column {name}"))?;
     let insured = domain::money::Money::kes(10_000)?;
-    let place = contract.place(name, &rain.days, column, insured)?;
+    let place = contract.place(name, (&rain.days, column), &BTreeMap::new(), insured)?;
     ensure!(
         place.seasons.len() == 39 && place.gaps.is_empty(),
         "{name}: {} seasons have a number, 39 were expected",
@@ -314,16 +315,17 @@ fn rungs(karare: &Place) -> anyhow::Result<Row> {
     Ok(seen.row("KARARE ladder of triggers", 1.1, note))
 }
 
-/// The rates in the product files follow from the record by the rule they state.
-fn rates(rain: &Table) -> anyhow::Result<Row> {
+/// The rates in the product files follow from the record by the rule they state: of a contract with
+/// vegetation, the dearer of all years without it and of the years that a satellite saw.
+fn rates(data: &Path, rain: &Table) -> anyhow::Result<Row> {
     let mut seen = Seen::default();
     let mut rates = Vec::new();
     for code in ["KE-MZ-PD-LR", "KE-MZ-DI-LR"] {
         let contract = shipped(code)?;
-        let with = Assumptions::default();
-        let loaded = Loaded::of(&shares(&place(&contract, rain, "KARARE")?), &with);
-        let rate = loaded.and_then(|loaded| gross(loaded.risk_margin, &with));
-        let rate = rate.context("no rate")? * 10_000.0;
+        let mut rate = rate_bp(&place(&contract, rain, "KARARE")?)?;
+        if contract.product.vegetation.is_some() {
+            rate = rate.max(rate_bp(&seen_place(data, &contract, rain)?)?);
+        }
         seen.printed(rate, f64::from(contract.zone.rate_bp.get()), 0);
         rates.push(format!("{code} {rate:.1} bp"));
     }
@@ -331,6 +333,30 @@ fn rates(rain: &Table) -> anyhow::Result<Row> {
         "rates of the shipped products from KARARE",
         &format!("basis points: {}", rates.join(", ")),
     ))
+}
+
+fn rate_bp(place: &Place) -> anyhow::Result<f64> {
+    let with = Assumptions::default();
+    let loaded = Loaded::of(&shares(place), &with);
+    let rate = loaded.and_then(|loaded| gross(loaded.risk_margin, &with));
+    Ok(rate.context("no rate")? * 10_000.0)
+}
+
+/// KARARE in the years that MODIS saw, against its seasons of 2001 to 2015.
+fn seen_place(data: &Path, contract: &Contract, rain: &Table) -> anyhow::Result<Place> {
+    let asked = Vegetation {
+        vegetation: Some(data.join("kenya/marsabit_modis_ndvi_8day_2001_2019.csv")),
+        baseline: Some("2001..2015".parse()?),
+    };
+    let file = as_if::Seen::read(&asked, &contract.product)?.context("no vegetation")?;
+    let figures = file.of("KARARE")?;
+    let column = rain.column("KARARE").context("no column KARARE")?;
+    let insured = domain::money::Money::kes(10_000)?;
+    let mut place = contract.place("KARARE", (&rain.days, column), &figures, insured)?;
+    place
+        .seasons
+        .retain(|season| season.vegetation_milli.is_some());
+    Ok(place)
 }
 
 fn views(vectors: &Value, contract: &Contract, karare: &Place) -> anyhow::Result<Row> {

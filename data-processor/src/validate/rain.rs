@@ -7,12 +7,15 @@ use std::path::Path;
 use super::{Outcome, vectors};
 
 mod contracts;
+mod integers;
 mod karare;
+mod starts;
 
 /// All rain families below the data folder.
 pub fn rows(data: &Path) -> Outcome {
     let vectors = vectors::read(data)?;
     let mut rows = contracts::rows(&vectors)?;
     rows.extend(karare::rows(data, &vectors)?);
+    rows.extend(integers::rows(data)?);
     Ok(rows)
 }

@@ -4,10 +4,10 @@
 //! table. Called by the families of `validate` and by the commands that price and back-test.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use chrono::{NaiveDate, TimeDelta};
 use csv::{Reader, StringRecord};
 use flate2::read::GzDecoder;
@@ -107,23 +107,38 @@ pub fn daily(path: &Path) -> anyhow::Result<Table> {
 
 /// A file with a date a line, plain or `.gz`, with the dates it has: 8-day or 16-day composites.
 pub fn dated(path: &Path) -> anyhow::Result<Table> {
-    let mut reader = open(path)?;
+    dated_from(open(path)?, path)
+}
+
+/// The same from the content of a file; `path` is for what is said of it.
+///
+/// # Errors
+/// Names the line, and the column where a value does not read.
+pub fn parse_dated(content: Vec<u8>, path: &Path) -> anyhow::Result<Table> {
+    let content: Box<dyn Read> = Box::new(Cursor::new(content));
+    dated_from(Reader::from_reader(content), path)
+}
+
+fn dated_from(mut reader: Reader<Box<dyn Read>>, path: &Path) -> anyhow::Result<Table> {
     let names = heads(&mut reader, path)?;
     let mut days: Vec<NaiveDate> = Vec::new();
     let mut columns: Vec<Vec<Option<f64>>> = vec![Vec::new(); names.len()];
     for record in reader.records() {
         let record = record.with_context(|| path.display().to_string())?;
-        let text = record.get(0).unwrap_or_default();
-        let day: NaiveDate = text
-            .parse()
-            .with_context(|| format!("{}: `{text}` is not a date", path.display()))?;
-        ensure!(
-            days.last().is_none_or(|before| *before < day),
-            "{}: {day} is not after the line before it",
-            path.display()
-        );
+        let (text, line) = (record.get(0).unwrap_or_default(), line(&record));
+        let day: NaiveDate = text.parse().with_context(|| {
+            let path = path.display();
+            format!("{path}:{line}: `{text}` is not a date; write 1984-03-01")
+        })?;
+        if let Some(before) = days.last().filter(|before| **before >= day) {
+            bail!(
+                "{}:{line}: {day} is not after {before}, the line before it: sort the file, and give \
+                 each date one line",
+                path.display()
+            );
+        }
         days.push(day);
-        for (column, value) in columns.iter_mut().zip(values(&record, path)?) {
+        for (column, value) in columns.iter_mut().zip(values(&record, &names, path)?) {
             column.push(value);
         }
     }
@@ -149,7 +164,7 @@ pub fn seasons(path: &Path) -> anyhow::Result<Seasons> {
         table
             .names
             .push(record.get(0).unwrap_or_default().to_owned());
-        table.rows.push(values(&record, path)?);
+        table.rows.push(values(&record, &table.seasons, path)?);
     }
     ensure!(
         !table.rows.is_empty(),
@@ -171,10 +186,16 @@ pub fn reading(text: &str) -> anyhow::Result<Option<f64>> {
     let value: f64 = text
         .parse()
         .map_err(|_| anyhow!("`{text}` is not a number"))?;
+    Ok(known(value))
+}
+
+/// A number as files give it: `None` for NaN, infinities and the sentinels of missing values.
+#[must_use]
+pub fn known(value: f64) -> Option<f64> {
     let is_missing = !value.is_finite()
         || value < SENTINEL_BELOW
         || SENTINELS.iter().any(|code| code.total_cmp(&value).is_eq());
-    Ok((!is_missing).then_some(value))
+    (!is_missing).then_some(value)
 }
 
 fn open(path: &Path) -> anyhow::Result<Reader<Box<dyn Read>>> {
@@ -197,13 +218,23 @@ fn heads(reader: &mut Reader<Box<dyn Read>>, path: &Path) -> anyhow::Result<Vec<
 }
 
 /// All fields of a line but the first.
-fn values(record: &StringRecord, path: &Path) -> anyhow::Result<Vec<Option<f64>>> {
-    let line = record.position().map_or(0, csv::Position::line);
-    record
-        .iter()
-        .skip(1)
-        .map(|field| reading(field).with_context(|| format!("{}:{line}", path.display())))
+fn values(
+    record: &StringRecord,
+    names: &[String],
+    path: &Path,
+) -> anyhow::Result<Vec<Option<f64>>> {
+    let fields = record.iter().skip(1).zip(names);
+    fields
+        .map(|(field, name)| {
+            let at = || format!("{}:{}, column {name}", path.display(), line(record));
+            reading(field).with_context(at)
+        })
         .collect()
+}
+
+/// The line a record begins on.
+fn line(record: &StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::line)
 }
 
 #[cfg(test)]

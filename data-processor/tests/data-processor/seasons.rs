@@ -8,13 +8,13 @@
 )]
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use data_processor::index::{Computed, Inputs, compute};
+use data_processor::index::{Computed, Engine, Inputs, compute};
 use data_processor::rule::Siting;
 use data_processor::science::rain::{Reading, station_days};
 use domain::evidence::{StationDay, StationEvidence};
 use domain::product::Product;
 use domain::season::{Window, day_starts_at, local_day, next_day};
-use domain::settle::{Observed, Outcome, Settlement, settle};
+use domain::settle::{Outcome, Settlement, settle};
 use proptest::prelude::*;
 
 fn product() -> Product {
@@ -92,6 +92,7 @@ fn station(rank: u16, days: Vec<StationDay>) -> StationEvidence {
         distance_m: 300 * u32::from(rank),
         data_quality_e4: 9_700,
         location_quality_e4: 10_000,
+        place: None,
         days,
     }
 }
@@ -99,23 +100,23 @@ fn station(rank: u16, days: Vec<StationDay>) -> StationEvidence {
 fn index(year: i32, stations: &[StationEvidence]) -> Computed {
     let product = product();
     let inputs = Inputs {
+        engine: Engine::CURRENT,
         product: &product,
         zone: product.zone("marsabit").unwrap(),
+        cell: "877a5c541ffffff".parse().unwrap(),
         season_year: year,
         window: window(year),
         siting: Siting::InCell,
         stations,
+        grids: &[],
+        sensors: &[],
     };
     compute(&inputs, window(year).last_day()).unwrap()
 }
 
 fn settled(computed: &Computed) -> Option<Settlement> {
     let product = product();
-    let observed = Observed::of_rain(
-        computed.phases.clone(),
-        computed.stations,
-        computed.confidence,
-    );
+    let observed = computed.observed();
     match settle(&product, product.zone("marsabit").unwrap(), &observed).unwrap() {
         Outcome::Settled(settlement) => Some(settlement),
         Outcome::Deferred { .. } => None,

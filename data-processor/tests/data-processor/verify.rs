@@ -8,7 +8,7 @@
 )]
 
 use chrono::Days;
-use data_processor::index::{ENGINE_VERSION, Inputs, compute};
+use data_processor::index::{ENGINE_VERSION, Engine, Inputs, compute};
 use data_processor::rule::Siting;
 use data_processor::verify::verify;
 use domain::evidence::{
@@ -17,7 +17,7 @@ use domain::evidence::{
 use domain::measure::RainUm;
 use domain::money::Money;
 use domain::product::Product;
-use domain::settle::{Observed, Outcome, settle};
+use domain::settle::{Outcome, settle};
 
 fn product() -> Product {
     Product::from_toml(include_str!("../../../products/KE-MZ-PD-LR.toml")).unwrap()
@@ -44,6 +44,7 @@ fn station(rank: u16, product: &Product) -> StationEvidence {
         distance_m: 400,
         data_quality_e4: 9_800,
         location_quality_e4: 10_000,
+        place: None,
         days,
     }
 }
@@ -57,15 +58,19 @@ fn bundle() -> Bundle {
     let stations = vec![station(1, &product), station(2, &product)];
     let window = product.cover_window(1984).unwrap();
     let inputs = Inputs {
+        engine: Engine::CURRENT,
         product: &product,
         zone: &zone,
+        cell: "877a5c541ffffff".parse().unwrap(),
         season_year: 1984,
         window,
         siting: Siting::InCell,
         stations: &stations,
+        grids: &[],
+        sensors: &[],
     };
     let computed = compute(&inputs, window.last_day()).unwrap();
-    let observed = Observed::of_rain(computed.phases, computed.stations, computed.confidence);
+    let observed = computed.observed();
     let Outcome::Settled(settlement) = settle(&product, &zone, &observed).unwrap() else {
         panic!("no day is missing");
     };
@@ -89,6 +94,9 @@ fn bundle() -> Bundle {
         season_year: 1984,
         window,
         stations,
+        grids: vec![],
+        sensors: vec![],
+        checks: computed.checks,
         days: computed.days,
         observed,
         settlement,

@@ -366,7 +366,7 @@ impl System {
             match consumer::step(&mut queue, handler, &self.context).await? {
                 None | Some(Outcome::Pause(_)) => break,
                 Some(Outcome::Park(reason)) => anyhow::bail!("{} parked: {reason}", H::ROLE.name()),
-                Some(Outcome::Done | Outcome::Retry(_)) => handled += 1,
+                Some(Outcome::Done | Outcome::Heard | Outcome::Retry(_)) => handled += 1,
             }
         }
         queue.close().await;
@@ -387,11 +387,16 @@ impl System {
         };
         let mut queue = context.broker.consume(Role::Index, 1).await?;
         let mut handled = 0;
-        while handled < MESSAGES_MAX {
-            match step(&index, &mut queue).await? {
-                None | Some(Indexed::Pause(_)) => break,
-                Some(Indexed::Park(reason)) => anyhow::bail!("index parked: {reason}"),
-                Some(Indexed::Done | Indexed::Retry(_)) => handled += 1,
+        let mut is_away = false;
+        while handled < MESSAGES_MAX && !is_away {
+            let outcomes = step(&index, &mut queue).await?;
+            is_away = outcomes.is_empty();
+            for outcome in outcomes {
+                match outcome {
+                    Indexed::Pause(_) => is_away = true,
+                    Indexed::Park(reason) => anyhow::bail!("index parked: {reason}"),
+                    Indexed::Done | Indexed::Retry(_) => handled += 1,
+                }
             }
         }
         queue.close().await;

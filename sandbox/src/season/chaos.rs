@@ -153,8 +153,15 @@ impl Chaos {
             Blow::Kill(role) => (format!("@kill {role}"), &self.kills),
             Blow::RestartBroker => ("@rabbit-restart".to_owned(), &self.restarts),
         };
+        self.ask(&request).await?;
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Asks something of the supervisor and waits until it is done.
+    pub(crate) async fn ask(&self, request: &str) -> anyhow::Result<()> {
         let _turn = self.line.lock().await;
-        say::line(&request);
+        say::line(request);
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).map(|_| answer)
@@ -163,9 +170,9 @@ impl Chaos {
         .context("the supervisor's answer cannot be read")?;
         ensure!(
             answer.trim() == "done",
-            "`{request}` was answered {answer:?}; --chaos needs a supervisor that says `done`"
+            "`{request}` was answered {answer:?}; --chaos and --history need a supervisor that \
+             says `done`"
         );
-        counter.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -106,6 +106,10 @@ pub struct SeasonArgs {
     /// Faults in the sandbox, kills and one broker restart by the supervisor on our stdout.
     #[arg(long)]
     pub chaos: bool,
+    /// Leave the vegetation of the years before in this folder and have the supervisor on our
+    /// stdout import it, so that products may compare a season with it.
+    #[arg(long, value_name = "FOLDER")]
+    pub history: Option<PathBuf>,
     /// Name every invariant in the closing table.
     #[arg(long)]
     pub keep: bool,

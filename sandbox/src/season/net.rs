@@ -151,6 +151,17 @@ impl Net {
         decode(path, answer)
     }
 
+    /// Reads a text from the sandbox.
+    pub(crate) async fn read(&self, path: &str) -> anyhow::Result<String> {
+        let url = format!("{}{path}", self.sandbox);
+        let answer = self.http.get(&url).send().await?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        if !status.is_success() {
+            bail!("GET {path}: {status}: {body}");
+        }
+        Ok(body)
+    }
+
     /// Asks something of the sandbox.
     pub(crate) async fn set(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.sandbox);

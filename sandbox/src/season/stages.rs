@@ -128,6 +128,9 @@ async fn prepare(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> anyhow::Res
         &format!("{} opened with KES {OPENING_KES}", phones.len()),
     );
     weather::set_up(driver, args, plan).await?;
+    if let Some(folder) = &args.history {
+        weather::import_history(driver, folder).await?;
+    }
     if driver.chaos.is_on() {
         driver
             .net
@@ -336,7 +339,7 @@ async fn deciding(driver: &mut Driver, plan: &Plan) -> anyhow::Result<()> {
             report.payouts.planned
         );
         driver.say.progress("deciding", &text);
-        // beyond the third day nothing more is measured: what is open then waits for people
+        // beyond the third day no rain is measured any more: what is open then waits for vegetation, or for people
         if open.is_empty() {
             return Ok(());
         }

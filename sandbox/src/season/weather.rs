@@ -70,6 +70,19 @@ pub(super) async fn set_up(driver: &Driver, args: &SeasonArgs, plan: &Plan) -> a
     Ok(())
 }
 
+/// Has the vegetation of the years before imported: what a season's is compared with.
+pub(super) async fn import_history(driver: &Driver, folder: &Path) -> anyhow::Result<()> {
+    let table = driver.net.read("/control/scenes/history").await?;
+    let path = std::fs::canonicalize(folder)?.join("vegetation.csv");
+    std::fs::write(&path, &table).with_context(|| format!("cannot write {}", path.display()))?;
+    let request = format!("@import {}", path.display());
+    driver.chaos.ask(&request).await?;
+    let dates = table.lines().count().saturating_sub(1);
+    let text = format!("{dates} dates of the years before imported");
+    driver.say.progress("vegetation", &text);
+    Ok(())
+}
+
 /// Gives a ward the point of its column, so that it has a cell of its own.
 async fn refine(driver: &Driver, replay: &Replay, code: &str, column: &str) -> anyhow::Result<()> {
     let Some(point) = replay.points.get(&normalised(column)) else {

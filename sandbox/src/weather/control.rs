@@ -148,6 +148,7 @@ fn change(world: &World, setup: Setup) -> anyhow::Result<Value> {
             weather.sky.moved = moved.into_iter().collect();
         }
         weather.sky.forget();
+        weather.scenes.forget();
         match (&weather.sky.source, &weather.matched) {
             (Source::Replay(_), Some(matched)) => json!(matched),
             _ => show(weather),

@@ -8,4 +8,5 @@ pub mod replay;
 pub(crate) mod scenario;
 pub(crate) mod sky;
 pub(crate) mod station;
+pub(crate) mod vegetation;
 pub(crate) mod wards;

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::cell::RiskCell;
 use crate::id::{
     EvaluationId, IndexRunId, LegId, MessageId, PayoutId, PolicyId, ReceiptId, RiskId, SmsId,
 };
@@ -107,6 +108,10 @@ events! {
     },
     /// A scene of a risk's cell is due.
     SceneDue = "scene.due.v1" { risk_id: RiskId },
+    /// Pixels of a cell on a date were recorded.
+    SceneCaptured = "scene.captured.v1" {
+        scene_window_id: Uuid, risk_cell: RiskCell, day: NaiveDate
+    },
     /// A risk's index is due to be computed again.
     IndexDue = "index.due.v1" { risk_id: RiskId },
     /// A risk's index was computed anew; rung only where a partner asked to be told.

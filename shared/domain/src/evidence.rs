@@ -2,6 +2,8 @@
 //! canonical bytes named by their own hash. Carries no person and no policy. Never holds a float.
 //! Written by the damage worker, pinned, and recomputed by `data-processor verify`.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDate;
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
@@ -81,8 +83,131 @@ pub struct StationEvidence {
     pub data_quality_e4: u16,
     /// Provider's location quality, 1e-4.
     pub location_quality_e4: u16,
+    /// Where it stands; stated where distances between stations matter, that is for kriged rain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Its days.
     pub days: Vec<StationDay>,
+}
+
+/// Stations by rank and id, each with its days rising: the one order in which numbers are computed
+/// and hashed, whatever order they came in.
+#[must_use]
+pub fn in_order(stations: &[StationEvidence]) -> Cow<'_, [StationEvidence]> {
+    let is_in_order = stations.is_sorted_by_key(|station| (station.rank, &station.id))
+        && stations
+            .iter()
+            .all(|s| s.days.is_sorted_by_key(|day| day.day));
+    if is_in_order {
+        return Cow::Borrowed(stations);
+    }
+    let mut sorted = stations.to_vec();
+    put_in_order(&mut sorted);
+    Cow::Owned(sorted)
+}
+
+fn put_in_order(stations: &mut [StationEvidence]) {
+    stations.sort_by(|a, b| (a.rank, &a.id).cmp(&(b.rank, &b.id)));
+    for station in stations {
+        station.days.sort_by_key(|day| day.day);
+    }
+}
+
+/// Stations as evidence under a product states them: in order, and their places only where they
+/// count.
+#[must_use]
+pub fn stated(mut stations: Vec<StationEvidence>, product: &Product) -> Vec<StationEvidence> {
+    put_in_order(&mut stations);
+    if !product.is_kriged() {
+        for station in &mut stations {
+            station.place = None;
+        }
+    }
+    stations
+}
+
+/// A place on Earth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Latitude, millionths of a degree.
+    pub lat_e6: i32,
+    /// Longitude, millionths of a degree.
+    pub lon_e6: i32,
+}
+
+/// What a gridded dataset says of the cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridEvidence {
+    /// Its name with its version: `chirps-v3`.
+    pub dataset: String,
+    /// Rain of the days it has within the window, in order.
+    pub days: Vec<GridDay>,
+    /// Mean rain of each of the 36 dekads of the year, µm, where it is known; empty when it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub climate_um: Vec<Option<i64>>,
+}
+
+/// Rain of one local day in a gridded dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GridDay {
+    /// Local day.
+    pub day: NaiveDate,
+    /// Rain.
+    pub rain_um: RainUm,
+}
+
+/// What one sensor saw of the cell, and the seasons that is compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SensorEvidence {
+    /// Its name: `sentinel-2`, `modis-terra`.
+    pub sensor: String,
+    /// Dates on which the cell was seen within the days that count, in order.
+    pub scenes: Vec<Scene>,
+    /// The baseline that the product asks for, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<SeasonsEvidence>,
+}
+
+/// The cell on one date.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scene {
+    /// Date of the image, or first day of a composite.
+    pub day: NaiveDate,
+    /// Mean NDVI of what was seen, 1e-4.
+    pub ndvi_e4: i16,
+    /// Share of the ground that was seen, basis points.
+    pub valid_bp: u16,
+    /// The file or image it is from, with its digest.
+    pub source: String,
+}
+
+/// The seasons of a baseline, NDVI in 1e-6; `None` for what was not seen enough.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeasonsEvidence {
+    /// Mean of each year's season.
+    pub seasons: Vec<Option<i32>>,
+    /// Mean of each dekad of the season over the years.
+    pub dekads: Vec<Option<i32>>,
+}
+
+/// A station's day at which a test of quality control found something odd. The number stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// Station.
+    pub station: String,
+    /// Local day.
+    pub day: NaiveDate,
+    /// `suspect` or `fail` (QARTOD 3 and 4).
+    pub flag: String,
+    /// Tests that said so, in the order they are run.
+    pub tests: Vec<String>,
 }
 
 /// Rain of the risk's cell on one local day, and where it came from.
@@ -93,8 +218,12 @@ pub struct CellDay {
     pub day: NaiveDate,
     /// Rain, or `None` when no rule of the contract gives one.
     pub rain_um: Option<RainUm>,
-    /// Which rule: `primary`, `second`, `interpolated`, `missing`.
+    /// Which rule: `primary`, `second`, `interpolated`, `kriged`, the name of a gridded dataset, or
+    /// `missing`.
     pub source: String,
+    /// What a filled day was scaled by, 1e-4, where that is not one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_e4: Option<u16>,
 }
 
 /// What one sum insured is paid.
@@ -129,6 +258,15 @@ pub struct Bundle {
     pub window: Window,
     /// Who observed it.
     pub stations: Vec<StationEvidence>,
+    /// Gridded datasets of the product's fallback order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grids: Vec<GridEvidence>,
+    /// Sensors of the product's vegetation part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sensors: Vec<SensorEvidence>,
+    /// What quality control found odd.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Rain of the cell, day by day.
     pub days: Vec<CellDay>,
     /// What that amounts to.

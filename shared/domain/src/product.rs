@@ -8,6 +8,7 @@ mod phase;
 mod rules;
 mod rules_index;
 mod rules_start;
+mod source;
 mod start;
 mod terms;
 mod zone;
@@ -18,12 +19,13 @@ use sha2::{Digest, Sha256};
 
 pub use self::decimal::{Decimal, DecimalError};
 pub use self::phase::{Anchor, Direction, IndexTerms, PhaseTerms, Step, WrsiBranch, blocks};
+pub use self::source::{KRIGED, SourceKind};
 pub use self::start::{
     Detector, EventEnd, NoOnset, OnsetTerms, SeasonTerms, SowingTerms, Undeclared,
 };
 pub use self::terms::{
-    Combine, PayoutTerms, PolicyTerms, SettlementTerms, VegetationAbsent, VegetationMeasure,
-    VegetationTerms,
+    Combine, PayoutTerms, PolicyTerms, SettlementTerms, VariogramTerms, VegetationAbsent,
+    VegetationMeasure, VegetationTerms,
 };
 pub use self::zone::{Zone, ZoneTrigger};
 use crate::evidence::canonical_json;

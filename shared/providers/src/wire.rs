@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::header::HeaderName;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::ProviderError;
@@ -64,10 +65,36 @@ pub(crate) async fn exchange(
     effect: Effect,
     bytes_max: usize,
 ) -> Result<Reply, ProviderError> {
-    let mut response = request
+    let response = request
         .send()
         .await
         .map_err(|error| classify(&error, effect))?;
+    read_whole(response, effect, bytes_max).await
+}
+
+/// The same for a read whose answer says in a header what it is a part of.
+pub(crate) async fn exchange_part(
+    request: RequestBuilder,
+    bytes_max: usize,
+    header: HeaderName,
+) -> Result<(Reply, Option<String>), ProviderError> {
+    let effect = Effect::Read;
+    let response = request
+        .send()
+        .await
+        .map_err(|error| classify(&error, effect))?;
+    let told = response.headers().get(header);
+    let told = told
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    Ok((read_whole(response, effect, bytes_max).await?, told))
+}
+
+async fn read_whole(
+    mut response: Response,
+    effect: Effect,
+    bytes_max: usize,
+) -> Result<Reply, ProviderError> {
     let status = response.status();
     let mut body = Vec::new();
     loop {

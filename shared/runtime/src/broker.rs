@@ -139,6 +139,31 @@ impl Consumer {
         }
     }
 
+    /// The next messages, at most `max`: waits for the first like [`Consumer::next`], then takes
+    /// what is here already. Empty means that nothing came. Safe to cancel: a message is either
+    /// given or still waiting.
+    pub async fn next_batch(&mut self, max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        let mut batch = Vec::new();
+        if let Some(first) = self.next().await? {
+            batch.push(first);
+            while batch.len() < max {
+                let Some(delivery) = self.take_ready() else {
+                    break;
+                };
+                batch.push(delivery);
+            }
+        }
+        Ok(batch)
+    }
+
+    /// A message that is here already.
+    fn take_ready(&mut self) -> Option<Delivery> {
+        match self {
+            Self::Rabbit(consumer) => consumer.take_ready(),
+            Self::InMemory(consumer) => consumer.take(),
+        }
+    }
+
     /// Whose queue it is.
     #[must_use]
     pub fn role(&self) -> Role {

@@ -287,6 +287,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::broker::Consumer;
 
     fn message(n: u128) -> Message {
         Message {
@@ -307,6 +308,22 @@ mod tests {
         assert!(again.redelivered);
         again.ack().await.unwrap();
         assert!(consumer.take().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_what_is_there_and_no_more_than_was_asked_for() {
+        let memory = InMemory::new();
+        memory.publish_all(&[message(1), message(2), message(3)]);
+        let mut consumer = Consumer::InMemory(memory.consume(Role::Payout));
+        let batch = consumer.next_batch(2).await.unwrap();
+        let ids: Vec<_> = batch.iter().map(|delivery| delivery.message.id).collect();
+        assert_eq!(ids, [message(1).id, message(2).id]);
+        for delivery in batch {
+            delivery.ack().await.unwrap();
+        }
+        let rest = consumer.next_batch(2).await.unwrap();
+        assert_eq!(rest.len(), 1, "one is left");
+        assert!(consumer.next_batch(2).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -93,6 +93,7 @@ impl Role {
             Self::Index => &[
                 "stations.recorded.v1",
                 "observation.recorded.v1",
+                "scene.captured.v1",
                 "index.due.v1",
             ],
         }

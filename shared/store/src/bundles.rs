@@ -2,14 +2,15 @@
 //! Never changes a byte of one. Called by the damage worker, sweeps and partners' routes.
 
 use chrono::{DateTime, Utc};
-use domain::evidence::{CellDay, StationEvidence};
-use domain::id::{EvaluationId, OrganisationId, RiskId};
+use domain::evidence::{self, CellDay, StationEvidence};
+use domain::id::{EvaluationId, OrganisationId};
 use domain::measure::RainUm;
-use domain::season::Window;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
-use crate::stations;
+use crate::evaluations::Subject;
+use crate::sources::Sources;
+use crate::{sources, stations};
 
 /// A bundle that waits to be pinned.
 #[derive(Debug, Clone)]
@@ -136,21 +137,25 @@ pub async fn find_of_organisation(
 pub struct Inputs {
     /// Its stations by rank, with their days of the window.
     pub stations: Vec<StationEvidence>,
+    /// What else may stand in for them, and vegetation.
+    pub sources: Sources,
     /// Rain of its cell, day by day.
     pub days: Vec<CellDay>,
 }
 
 /// What was observed of a risk in its window.
-pub async fn load_inputs(
-    conn: &mut PgConnection,
-    risk_id: RiskId,
-    window: Window,
-) -> Result<Inputs, StoreError> {
-    // the very reading the index was computed from
-    let stations = stations::list_frozen(conn, risk_id, window).await?;
+pub async fn load_inputs(conn: &mut PgConnection, subject: &Subject) -> Result<Inputs, StoreError> {
+    let (risk_id, window, product) = (subject.risk_id, subject.window, &subject.version.product);
+    // the very readings the index was computed from
+    let frozen = stations::list_frozen(conn, risk_id, window).await?;
+    let stations = evidence::stated(frozen, product);
+    let sources = sources::list(conn, product, subject.season_year, window, &[subject.cell])
+        .await?
+        .remove(&subject.cell)
+        .unwrap_or_default();
     let days = sqlx::query!(
         r#"-- bundles.load_cell_days
-        select day, rain_um, source from cell_days
+        select day, rain_um, source, factor_e4 from cell_days
         where risk_id = $1 and day >= $2 and day < $3 order by day"#,
         risk_id.uuid(),
         window.start,
@@ -163,7 +168,12 @@ pub async fn load_inputs(
         day: row.day,
         rain_um: row.rain_um.map(RainUm),
         source: row.source,
+        factor_e4: row.factor_e4.and_then(|e4| u16::try_from(e4).ok()),
     })
     .collect();
-    Ok(Inputs { stations, days })
+    Ok(Inputs {
+        stations,
+        sources,
+        days,
+    })
 }

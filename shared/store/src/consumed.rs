@@ -2,9 +2,12 @@
 //! a concurrent twin waits for that transaction and then learns that it came second. It is an
 //! optimisation; state guards remain the truth. Called by workers and data-processor.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use domain::id::MessageId;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::StoreError;
 
@@ -16,19 +19,37 @@ pub async fn first_time(
     consumer: &str,
     message_id: MessageId,
 ) -> Result<bool, StoreError> {
-    let inserted = sqlx::query!(
-        r#"-- consumed.first_time
-        insert into consumed (consumer, message_id, consumed_at) values ($1, $2, $3)
+    let first = first_times(conn, now, consumer, &[message_id]).await?;
+    Ok(first.contains(&message_id))
+}
+
+/// Records that `consumer` handles these messages; gives those it has not handled before, like
+/// [`first_time`].
+pub async fn first_times(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    consumer: &str,
+    messages: &[MessageId],
+) -> Result<BTreeSet<MessageId>, StoreError> {
+    let ids: Vec<Uuid> = messages.iter().map(|id| id.uuid()).collect();
+    let first = sqlx::query_scalar!(
+        r#"-- consumed.first_times
+        insert into consumed (consumer, message_id, consumed_at)
+        -- in a fixed order, so that two batches with common messages cannot lock each other out
+        select $1, message_id, $3
+        from (select distinct message_id from unnest($2::uuid[]) as ids (message_id)) as given
+        order by message_id
         on conflict (consumer, message_id) do update
             set parked = false, consumed_at = excluded.consumed_at
-            where consumed.parked"#,
+            where consumed.parked
+        returning message_id"#,
         consumer,
-        message_id.uuid(),
+        &ids,
         now,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(inserted.rows_affected() == 1)
+    Ok(first.into_iter().map(MessageId::from).collect())
 }
 
 /// Records that `consumer` heard the message and put it aside for a person.

@@ -2,6 +2,8 @@
 //! list gives; disabling an endpoint gives up what waits for it in the same transaction.
 //! Lock order: an endpoint, then its deliveries. Called by partners' routes and by `deliveries`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use domain::id::{EndpointId, OrganisationId, RiskId};
 use domain::webhook::{EventKind, OLD_SECRETS_MAX};
@@ -370,26 +372,27 @@ pub async fn delete(
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether anybody is to be told of a risk's index: who has an endpoint for that and policies of
+/// Those risks of whose index anybody is to be told: who has an endpoint for that and policies of
 /// that risk. Without one, nothing is rung.
-pub async fn is_index_watched(
+pub async fn list_index_watched(
     conn: &mut PgConnection,
-    risk_id: RiskId,
-) -> Result<bool, StoreError> {
+    risks: &[RiskId],
+) -> Result<BTreeSet<RiskId>, StoreError> {
+    let ids: Vec<uuid::Uuid> = risks.iter().map(|id| id.uuid()).collect();
     let watched = sqlx::query_scalar!(
-        r#"-- endpoints.is_index_watched
-        select exists (
+        r#"-- endpoints.list_index_watched
+        select risk_id as "risk_id!" from unnest($1::uuid[]) as given (risk_id)
+        where exists (
             select 1 from endpoints
             where $2 = any (kinds)
               and exists (select 1 from policies
-                          where policies.risk_id = $1
+                          where policies.risk_id = given.risk_id
                             and policies.organisation_id = endpoints.organisation_id
-                            and policies.state in ('active', 'settled'))
-        ) as "watched!""#,
-        risk_id.uuid(),
+                            and policies.state in ('active', 'settled')))"#,
+        &ids,
         EventKind::IndexUpdated.as_str(),
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(watched)
+    Ok(watched.into_iter().map(RiskId::from).collect())
 }

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::cell::RiskCell;
+use domain::evidence::Check;
 use domain::id::{EvaluationId, IndexRunId, PolicyId, RiskId};
 use domain::money::Money;
 use domain::season::Window;
@@ -79,6 +80,8 @@ pub struct FinalRun {
     pub id: IndexRunId,
     /// What it observed.
     pub observed: Observed,
+    /// What quality control found odd.
+    pub checks: Vec<Check>,
     /// Version of the number work.
     pub engine_version: String,
 }
@@ -219,7 +222,8 @@ pub async fn lock_subject(
 async fn get_run(conn: &mut PgConnection, id: IndexRunId) -> Result<FinalRun, StoreError> {
     let row = sqlx::query!(
         r#"-- evaluations.get_run
-        select phases, stations, confidence, vegetation_bp, engine_version
+        select phases, stations, confidence, vegetation_bp, vegetation_milli, index_se_bp, checks,
+               engine_version
         from index_runs where id = $1"#,
         id.uuid(),
     )
@@ -238,11 +242,15 @@ async fn get_run(conn: &mut PgConnection, id: IndexRunId) -> Result<FinalRun, St
         observed: Observed {
             phases: json(row.phases, "index_runs", "phases", id.uuid())?,
             vegetation_bp,
-            vegetation_milli: None,
-            index_se_bp: None,
+            vegetation_milli: row.vegetation_milli,
+            index_se_bp: row
+                .index_se_bp
+                .map(|bp| u16::try_from(bp).map_err(|_| broken("index_se_bp")))
+                .transpose()?,
             stations: u8::try_from(row.stations).map_err(|_| broken("stations"))?,
             confidence: u8::try_from(row.confidence).map_err(|_| broken("confidence"))?,
         },
+        checks: json(row.checks, "index_runs", "checks", id.uuid())?,
         engine_version: row.engine_version,
     })
 }

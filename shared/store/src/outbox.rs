@@ -4,7 +4,7 @@
 //! announces something (`push`), by the relay and by sweeps.
 
 use chrono::{DateTime, Utc};
-use domain::event::Envelope;
+use domain::event::{Envelope, Event};
 use sqlx::postgres::PgListener;
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool};
@@ -47,22 +47,44 @@ pub async fn push(
     envelope: &Envelope,
     available_at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let event = &envelope.event;
+    push_all(conn, now, std::slice::from_ref(envelope), available_at).await
+}
+
+/// Adds bells like [`push`], all of them by one statement.
+pub async fn push_all(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+    envelopes: &[Envelope],
+    available_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if envelopes.is_empty() {
+        return Ok(());
+    }
+    let all = || envelopes.iter();
+    let ids: Vec<Uuid> = all().map(|envelope| envelope.id.uuid()).collect();
+    let topics: Vec<&str> = all().map(|envelope| envelope.event.topic()).collect();
+    let subjects: Vec<Uuid> = all().map(|envelope| envelope.event.subject()).collect();
+    let bodies: Vec<Json<&Event>> = all().map(|envelope| Json(&envelope.event)).collect();
+    let traces: Vec<Option<&str>> = all()
+        .map(|envelope| envelope.traceparent.as_deref())
+        .collect();
     sqlx::query!(
         r#"-- outbox.push
         with pushed as (
             insert into outbox (id, topic, subject_id, body, traceparent, created_at, available_at)
-            values ($1, $2, $3, $4, $5, $6, $7)
+            select id, topic, subject_id, body, traceparent, $6, $7
+            from unnest($1::uuid[], $2::text[], $3::uuid[], $4::jsonb[], $5::text[])
+                as given (id, topic, subject_id, body, traceparent)
             returning available_at
+        ), due as (
+            select 1 from pushed where pushed.available_at <= $6 limit 1
         )
-        select count(woken) as "woken!"
-        from pushed, lateral pg_notify($8, '') as woken
-        where pushed.available_at <= $6"#,
-        envelope.id.uuid(),
-        event.topic(),
-        event.subject(),
-        Json(event) as _,
-        envelope.traceparent,
+        select count(woken) as "woken!" from due, lateral pg_notify($8, '') as woken"#,
+        &ids,
+        &topics as _,
+        &subjects,
+        &bodies as _,
+        &traces as _,
         now,
         available_at,
         CHANNEL,

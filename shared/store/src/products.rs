@@ -1,6 +1,8 @@
 //! Product versions: inserted by hash, never changed. Read by quote, settlement and verification.
 //! Never validates again what was validated before it was stored, and never publishes a draft.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::id::ProductVersionId;
 use domain::product::Product;
@@ -85,6 +87,27 @@ pub async fn get(
     .fetch_one(conn)
     .await?;
     decode(row.id.into(), row.hash, row.document)
+}
+
+/// Versions by id.
+pub async fn list(
+    conn: &mut PgConnection,
+    ids: &[ProductVersionId],
+) -> Result<BTreeMap<ProductVersionId, ProductVersion>, StoreError> {
+    let uuids: Vec<uuid::Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        "-- products.list
+        select id, hash, document from product_versions where id = any($1)",
+        &uuids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|r| {
+            let version = decode(r.id.into(), r.hash, r.document)?;
+            Ok((version.id, version))
+        })
+        .collect()
 }
 
 fn decode(

@@ -2,15 +2,16 @@
 //! frozen with a rank for the whole window. Never changes a rank once the risk is frozen.
 //! Called by the weather worker (candidates), the data-processor (ranks) and `bundles` (evidence).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::cell::RiskCell;
-use domain::evidence::{StationDay, StationEvidence};
+use domain::evidence::{Place, StationDay, StationEvidence};
 use domain::id::RiskId;
 use domain::measure::RainUm;
 use domain::season::Window;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::StoreError;
 
@@ -109,55 +110,85 @@ pub async fn list_candidates(
     conn: &mut PgConnection,
     risk_id: RiskId,
 ) -> Result<Vec<Candidate>, StoreError> {
+    let mut candidates = list_all_candidates(conn, &[risk_id]).await?;
+    Ok(candidates.remove(&risk_id).unwrap_or_default())
+}
+
+/// The candidates of some risks, nearest first; a risk without any is left out.
+pub async fn list_all_candidates(
+    conn: &mut PgConnection,
+    risks: &[RiskId],
+) -> Result<BTreeMap<RiskId, Vec<Candidate>>, StoreError> {
+    let ids: Vec<Uuid> = risks.iter().map(|id| id.uuid()).collect();
     let rows = sqlx::query!(
         "-- stations.list_candidates
-        select stations.id, stations.name, stations.risk_cell, stations.lat_e6, stations.lon_e6,
-               stations.elevation_dm, risk_stations.distance_m, risk_stations.elevation_gap_dm,
-               risk_stations.data_quality_e4, risk_stations.location_quality_e4
-        from risk_stations join stations on stations.id = risk_stations.station_id
-        where risk_stations.risk_id = $1
-        order by risk_stations.distance_m, stations.id limit 100",
-        risk_id.uuid(),
+        select given.risk_id, near.id, near.name, near.risk_cell, near.lat_e6, near.lon_e6,
+               near.elevation_dm, near.distance_m, near.elevation_gap_dm, near.data_quality_e4,
+               near.location_quality_e4
+        from (select distinct risk_id from unnest($1::uuid[]) as ids (risk_id)) as given
+        cross join lateral (
+            select stations.id, stations.name, stations.risk_cell, stations.lat_e6,
+                   stations.lon_e6, stations.elevation_dm, risk_stations.distance_m,
+                   risk_stations.elevation_gap_dm, risk_stations.data_quality_e4,
+                   risk_stations.location_quality_e4
+            from risk_stations join stations on stations.id = risk_stations.station_id
+            where risk_stations.risk_id = given.risk_id
+            order by risk_stations.distance_m, stations.id limit 100
+        ) as near
+        order by given.risk_id, near.distance_m, near.id",
+        &ids,
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Candidate {
-                cell: row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
-                    table: "stations",
-                    column: "risk_cell",
-                    id: row.id.clone(),
-                })?,
-                id: row.id,
-                name: row.name,
-                lat_e6: row.lat_e6,
-                lon_e6: row.lon_e6,
-                elevation_dm: row.elevation_dm,
-                distance_m: row.distance_m,
-                elevation_gap_dm: row.elevation_gap_dm,
-                data_quality_e4: row.data_quality_e4,
-                location_quality_e4: row.location_quality_e4,
-            })
-        })
-        .collect()
+    let mut found: BTreeMap<RiskId, Vec<Candidate>> = BTreeMap::new();
+    for row in rows {
+        let Some(risk_id) = row.risk_id else { continue };
+        found.entry(risk_id.into()).or_default().push(Candidate {
+            cell: row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
+                table: "stations",
+                column: "risk_cell",
+                id: row.id.clone(),
+            })?,
+            id: row.id,
+            name: row.name,
+            lat_e6: row.lat_e6,
+            lon_e6: row.lon_e6,
+            elevation_dm: row.elevation_dm,
+            distance_m: row.distance_m,
+            elevation_gap_dm: row.elevation_gap_dm,
+            data_quality_e4: row.data_quality_e4,
+            location_quality_e4: row.location_quality_e4,
+        });
+    }
+    Ok(found)
 }
 
-/// Gives the chosen candidates of a risk, which the caller has locked, their ranks.
-pub async fn rank(
-    conn: &mut PgConnection,
-    risk_id: RiskId,
-    ranked: &[(String, i16)],
-) -> Result<u64, StoreError> {
-    let ids: Vec<String> = ranked.iter().map(|(id, _)| id.clone()).collect();
-    let ranks: Vec<i16> = ranked.iter().map(|(_, rank)| *rank).collect();
+/// A candidate chosen for a risk, and its place among those chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ranked {
+    /// The risk.
+    pub risk_id: RiskId,
+    /// The station.
+    pub station_id: String,
+    /// 1 is the first.
+    pub rank: i16,
+}
+
+/// Gives the chosen candidates of risks, which the caller has locked, their ranks.
+pub async fn rank(conn: &mut PgConnection, ranked: &[Ranked]) -> Result<u64, StoreError> {
+    let risks: Vec<Uuid> = ranked.iter().map(|chosen| chosen.risk_id.uuid()).collect();
+    let ids: Vec<String> = ranked
+        .iter()
+        .map(|chosen| chosen.station_id.clone())
+        .collect();
+    let ranks: Vec<i16> = ranked.iter().map(|chosen| chosen.rank).collect();
     let done = sqlx::query!(
         "-- stations.rank
         update risk_stations set rank = given.rank
-        from unnest($2::text[], $3::smallint[]) as given (station_id, rank)
-        where risk_stations.risk_id = $1 and risk_stations.station_id = given.station_id
-          and risk_stations.rank is null",
-        risk_id.uuid(),
+        from unnest($1::uuid[], $2::text[], $3::smallint[]) as given (risk_id, station_id, rank)
+        where risk_stations.risk_id = given.risk_id
+          and risk_stations.station_id = given.station_id and risk_stations.rank is null",
+        &risks,
         &ids,
         &ranks,
     )
@@ -166,16 +197,17 @@ pub async fn rank(
     Ok(done.rows_affected())
 }
 
-/// Locks a station until the transaction ends: its days are computed by one transaction at a time.
-pub async fn lock(conn: &mut PgConnection, station_id: &str) -> Result<bool, StoreError> {
+/// Locks stations until the transaction ends, in id order: the days of a station are computed by one
+/// transaction at a time. Returns those that are known, in id order.
+pub async fn lock(conn: &mut PgConnection, ids: &[&str]) -> Result<Vec<String>, StoreError> {
     let found = sqlx::query_scalar!(
         "-- stations.lock
-        select id from stations where id = $1 for update",
-        station_id,
+        select id from stations where id = any($1) order by id for no key update",
+        ids as _,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(found.is_some())
+    Ok(found)
 }
 
 /// The frozen stations of a risk by rank, with what is known of their days in the window.
@@ -184,71 +216,150 @@ pub async fn list_frozen(
     risk_id: RiskId,
     window: Window,
 ) -> Result<Vec<StationEvidence>, StoreError> {
+    let mut observers = list_observers(conn, &[(risk_id, window)]).await?;
+    Ok(observers
+        .remove(&risk_id)
+        .map(|observers| observers.stations)
+        .unwrap_or_default())
+}
+
+/// Who observes a risk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Observers {
+    /// Its frozen stations by rank, with their days of the window.
+    pub stations: Vec<StationEvidence>,
+    /// Whether the one that leads stands in the risk's own cell.
+    pub leads_in_cell: bool,
+}
+
+/// The frozen stations of some risks with what is known of their days in each risk's window; a risk
+/// without any is left out.
+pub async fn list_observers(
+    conn: &mut PgConnection,
+    risks: &[(RiskId, Window)],
+) -> Result<BTreeMap<RiskId, Observers>, StoreError> {
+    let ids: Vec<Uuid> = risks.iter().map(|(id, _)| id.uuid()).collect();
     let rows = sqlx::query!(
-        r#"-- stations.list_frozen
-        select station_id, rank as "rank!", distance_m, data_quality_e4, location_quality_e4
-        from risk_stations where risk_id = $1 and rank is not null order by rank limit 10"#,
-        risk_id.uuid(),
+        r#"-- stations.list_observers
+        select risks.id as risk_id, chosen.station_id, chosen.rank as "rank!", chosen.distance_m,
+               chosen.data_quality_e4, chosen.location_quality_e4, stations.lat_e6,
+               stations.lon_e6, stations.risk_cell = risks.risk_cell as "is_in_cell!"
+        from risks
+        cross join lateral (
+            select * from risk_stations
+            where risk_stations.risk_id = risks.id and rank is not null order by rank limit 10
+        ) as chosen
+        join stations on stations.id = chosen.station_id
+        where risks.id = any($1)
+        order by risks.id, chosen.rank"#,
+        &ids,
     )
     .fetch_all(&mut *conn)
     .await?;
-    let ids: Vec<String> = rows.iter().map(|row| row.station_id.clone()).collect();
-    let mut days = list_days(conn, &ids, window).await?;
+    let windows: BTreeMap<RiskId, Window> = risks.iter().copied().collect();
+    let mut wanted: HashSet<(&str, Window)> = HashSet::new();
+    for row in &rows {
+        if let Some(window) = windows.get(&RiskId::from(row.risk_id)) {
+            wanted.insert((&row.station_id, *window));
+        }
+    }
+    let days = list_days(conn, &wanted.into_iter().collect::<Vec<_>>()).await?;
     let quality = |e4: Option<i16>| u16::try_from(e4.unwrap_or(0)).unwrap_or(0);
-    Ok(rows
-        .into_iter()
-        .map(|row| StationEvidence {
+    let mut found: BTreeMap<RiskId, Observers> = BTreeMap::new();
+    for row in rows {
+        let risk_id = RiskId::from(row.risk_id);
+        let Some(window) = windows.get(&risk_id) else {
+            continue;
+        };
+        let observers = found.entry(risk_id).or_default();
+        observers.leads_in_cell |= row.rank == 1 && row.is_in_cell;
+        observers.stations.push(StationEvidence {
             rank: u16::try_from(row.rank).unwrap_or(u16::MAX),
             distance_m: u32::try_from(row.distance_m).unwrap_or(u32::MAX),
             data_quality_e4: quality(row.data_quality_e4),
             location_quality_e4: quality(row.location_quality_e4),
-            days: days.remove(&row.station_id).unwrap_or_default(),
+            place: Some(Place {
+                lat_e6: row.lat_e6,
+                lon_e6: row.lon_e6,
+            }),
+            days: days
+                .get(&(row.station_id.clone(), *window))
+                .cloned()
+                .unwrap_or_default(),
             id: row.station_id,
+        });
+    }
+    Ok(found)
+}
+
+/// The days of stations, each within a window of its own.
+async fn list_days(
+    conn: &mut PgConnection,
+    wanted: &[(&str, Window)],
+) -> Result<HashMap<(String, Window), Vec<StationDay>>, StoreError> {
+    let stations: Vec<&str> = wanted.iter().map(|(station, _)| *station).collect();
+    let starts: Vec<NaiveDate> = wanted.iter().map(|(_, window)| window.start).collect();
+    let ends: Vec<NaiveDate> = wanted.iter().map(|(_, window)| window.end).collect();
+    // arrays: one row a station is read several times faster than one a day
+    let rows = sqlx::query!(
+        r#"-- stations.list_days
+        select given.station_id as "station_id!", given.first as "first!",
+               given.after_last as "after_last!", found.days as "days!",
+               found.rain as "rain!: Vec<Option<i32>>", found.samples as "samples!",
+               found.resets as "resets!", found.flags as "flags!", found.replies as "replies!"
+        from unnest($1::text[], $2::date[], $3::date[]) as given (station_id, first, after_last)
+        cross join lateral (
+            select array_agg(day) as days, array_agg(rain_um) as rain,
+                   array_agg(samples) as samples, array_agg(resets) as resets,
+                   string_agg(array_to_string(flags, ','), ';') as flags,
+                   string_agg(array_to_string(replies, ','), ';') as replies
+            from station_days
+            where station_days.station_id = given.station_id
+              and station_days.day >= given.first and station_days.day < given.after_last
+        ) as found
+        where found.days is not null"#,
+        &stations as _,
+        &starts,
+        &ends,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let window = Window {
+                start: row.first,
+                end: row.after_last,
+            };
+            let whole = |n: i32| u32::try_from(n).unwrap_or(0);
+            let mut days: Vec<StationDay> = row
+                .days
+                .into_iter()
+                .zip(row.rain)
+                .zip(row.samples.into_iter().zip(row.resets))
+                .zip(row.flags.split(';').zip(row.replies.split(';')))
+                .map(
+                    |(((day, rain), (samples, resets)), (flags, replies))| StationDay {
+                        day,
+                        rain_um: rain.map(RainUm),
+                        samples: whole(samples),
+                        resets: whole(resets),
+                        flags: list(flags),
+                        replies: list(replies),
+                    },
+                )
+                .collect();
+            days.sort_unstable_by_key(|day| day.day);
+            ((row.station_id, window), days)
         })
         .collect())
 }
 
-async fn list_days(
-    conn: &mut PgConnection,
-    ids: &[String],
-    window: Window,
-) -> Result<BTreeMap<String, Vec<StationDay>>, StoreError> {
-    let rows = sqlx::query!(
-        "-- stations.list_days
-        select station_id, day, rain_um, samples, resets, flags, replies from station_days
-        where station_id = any($1) and day >= $2 and day < $3 order by station_id, day limit 4000",
-        ids,
-        window.start,
-        window.end,
-    )
-    .fetch_all(conn)
-    .await?;
-    let mut days: BTreeMap<String, Vec<StationDay>> = BTreeMap::new();
-    for row in rows {
-        days.entry(row.station_id).or_default().push(StationDay {
-            day: row.day,
-            rain_um: row.rain_um.map(RainUm),
-            samples: u32::try_from(row.samples).unwrap_or(0),
-            resets: u32::try_from(row.resets).unwrap_or(0),
-            flags: row.flags,
-            replies: row.replies,
-        });
+/// The parts of a list that travelled as text.
+fn list(text: &str) -> Vec<String> {
+    if text.is_empty() {
+        Vec::new()
+    } else {
+        text.split(',').map(str::to_owned).collect()
     }
-    Ok(days)
-}
-
-/// Whether the station that leads a risk stands in the risk's own cell.
-pub async fn leads_in_cell(conn: &mut PgConnection, risk_id: RiskId) -> Result<bool, StoreError> {
-    let inside = sqlx::query_scalar!(
-        r#"-- stations.leads_in_cell
-        select exists (
-            select 1 from risk_stations r
-            join stations s on s.id = r.station_id
-            join risks k on k.id = r.risk_id
-            where r.risk_id = $1 and r.rank = 1 and s.risk_cell = k.risk_cell) as "inside!""#,
-        risk_id.uuid(),
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(inside)
 }

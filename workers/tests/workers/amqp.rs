@@ -102,6 +102,34 @@ async fn a_message_given_back_is_not_counted_and_a_parked_one_waits_for_a_person
 }
 
 #[tokio::test]
+async fn a_batch_takes_what_the_broker_has_sent_and_each_is_answered_by_itself() {
+    let rabbit = rabbit("batch").await;
+    let broker = Broker::Rabbit(rabbit.clone());
+    let sent: Vec<_> = (1..=20).map(|number| message(number, HEARD)).collect();
+    let confirms = broker.publish_all(&sent).await;
+    assert!(confirms.iter().all(|one| *one == Confirm::Published));
+    let mut consumer = broker.consume(Role::Satellite, 20).await.unwrap();
+    let (mut heard, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(10));
+    while heard.len() < 20 && Instant::now() < deadline {
+        let batch = consumer.next_batch(8).await.unwrap();
+        assert!(batch.len() <= 8);
+        for delivery in batch {
+            heard.push(delivery.message.clone());
+            if heard.len() == 3 {
+                delivery.park("the third").await.unwrap();
+            } else {
+                delivery.ack().await.unwrap();
+            }
+        }
+    }
+    assert_eq!(heard, sent, "in their order");
+    consumer.close().await;
+    let depths = broker.depths(&ROLES).await.unwrap();
+    assert_eq!((depths[0].ready, depths[0].parked), (0, 1));
+    rabbit.delete(&ROLES).await.unwrap();
+}
+
+#[tokio::test]
 async fn closing_a_consumer_gives_back_what_it_did_not_answer() {
     let rabbit = rabbit("close").await;
     let broker = Broker::Rabbit(rabbit.clone());

@@ -9,6 +9,7 @@ mod outbound;
 mod payout;
 mod premium;
 mod relay;
+mod satellite;
 mod support;
 mod sweeps;
 mod weather;

@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::id::RiskId;
+use futures_util::future::join_all;
 use runtime::broker::{Broker, Message};
 use runtime::clock::Held;
 use runtime::memory::InMemory;
@@ -13,7 +14,7 @@ use sandbox::{CallbackSink, World, serve::Local};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use store::fixtures::{self, Plan};
-use store::observations::plan_days;
+use store::observations::{PlannedDay, plan_days};
 use uuid::Uuid;
 use workers::consumer::{Handler, Outcome};
 use workers::role::Context;
@@ -89,12 +90,21 @@ impl Field {
         let station = field
             .text("select station_id from risk_stations order by distance_m, station_id limit 1")
             .await;
-        let (id, date) = (Uuid::from_u128(77), "2026-03-11".parse().unwrap());
-        let mut conn = field.context.pool.acquire().await.unwrap();
-        let due = [(id, date, at("2026-03-12T02:00:00Z"))];
-        plan_days(&mut conn, &station, &due).await.unwrap();
-        drop(conn);
+        let id = Uuid::from_u128(77);
+        field.plan(id, &station, "2026-03-11").await;
         (field, id, station)
+    }
+
+    /// Makes a day due now.
+    async fn plan(&self, id: Uuid, station: &str, date: &str) {
+        let mut conn = self.context.pool.acquire().await.unwrap();
+        let day = PlannedDay {
+            id,
+            station_id: station.to_owned(),
+            utc_date: date.parse().unwrap(),
+            due_at: at("2026-03-12T02:00:00Z"),
+        };
+        plan_days(&mut conn, &[day]).await.unwrap();
     }
 
     async fn sky(&self, setup: Value) {
@@ -207,6 +217,66 @@ async fn concurrent_bells_record_a_day_once(pool: PgPool) {
     assert_eq!(field.fetch(id).await, Step::Nothing);
     assert_eq!(field.count(DAY_BELLS).await, 1);
     assert_eq!(field.count("select count(*) from weather_replies").await, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn days_fetched_side_by_side_are_written_each_for_itself(pool: PgPool) {
+    let (field, first, station) = Field::with_day(pool).await;
+    let ids: Vec<Uuid> = (0..12).map(|n| Uuid::from_u128(100 + n)).collect();
+    for (n, id) in ids.iter().enumerate() {
+        field
+            .plan(*id, &station, &format!("2026-02-{:02}", n + 10))
+            .await;
+    }
+    let bell = |number: usize, id: Uuid| {
+        let event = Event::WeatherDue {
+            station_day_id: id,
+            station_id: station.clone(),
+            utc_date: "2026-02-10".parse().unwrap(),
+        };
+        bell(u128::try_from(number).unwrap(), &event)
+    };
+    let all = [&ids[..], &[first, first, Uuid::from_u128(9)]].concat();
+    let bells: Vec<Message> = (1..).zip(&all).map(|(n, id)| bell(n, *id)).collect();
+    let outcomes = join_all(bells.iter().map(|bell| field.weather.handle(bell))).await;
+    let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|one| wanted(one)).count();
+    assert_eq!(count(|one| *one == Outcome::Heard), 13, "{outcomes:?}");
+    // the second fetch of one day is tried again and then finds nothing due; an unknown day is none
+    assert_eq!(count(|one| matches!(one, Outcome::Retry(_))), 1);
+    assert_eq!(count(|one| *one == Outcome::Done), 1);
+    assert_eq!(
+        field.count("select count(*) from weather_replies").await,
+        13
+    );
+    assert_eq!(field.count(DAY_BELLS).await, 13);
+    let settled = "select count(*) from station_utc_days where state = 'recorded' and attempts = 1";
+    assert_eq!(field.count(settled).await, 13);
+    let heard = "select count(*) from consumed where consumer = 'weather'";
+    assert_eq!(field.count(heard).await, 13);
+    let samples = "select count(distinct utc_date) from observations";
+    assert_eq!(field.count(samples).await, 13);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_day_the_database_refuses_does_not_hold_up_its_neighbours(pool: PgPool) {
+    let (field, id, station) = Field::with_day(pool).await;
+    let other = Uuid::from_u128(78);
+    field.plan(other, &station, "2026-03-10").await;
+    let refusal = "alter table weather_replies add constraint no_tenth
+                   check (utc_date <> '2026-03-10')";
+    store::testing::change(&field.context.pool, refusal)
+        .await
+        .unwrap();
+    let (good, refused) = tokio::join!(
+        field.weather.fetch(id, None),
+        field.weather.fetch(other, None)
+    );
+    assert_eq!(good, Ok(Step::Recorded));
+    assert!(matches!(refused, Err(Outcome::Retry(_))), "{refused:?}");
+    let untouched = "select count(*) from station_utc_days
+                     where utc_date = '2026-03-10' and state = 'due' and attempts = 0";
+    assert_eq!(field.count(untouched).await, 1);
+    assert_eq!(field.count(DAY_BELLS).await, 1);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -211,24 +211,27 @@ impl Contestant {
     pub(super) fn finish_load(
         &mut self,
         ground: &Ground,
-        mut child: std::process::Child,
+        child: std::process::Child,
     ) -> anyhow::Result<Window> {
-        let mut out = child.stdout.take().context("the generator has no stdout")?;
-        // one line, far below what a pipe holds
-        let status = ground.context.wait(child)?;
-        let mut line = String::new();
-        out.read_to_string(&mut line)?;
+        let line = one_line(ground, child);
         self.check_alive()?;
-        ensure!(
-            status.success(),
-            "the generator failed against {}",
-            self.who.name()
-        );
+        let line =
+            line.with_context(|| format!("the generator failed against {}", self.who.name()))?;
         let window: Window =
             serde_json::from_str(&line).with_context(|| format!("the generator said {line:?}"))?;
         window.check(self.who.name())?;
         Ok(window)
     }
+}
+
+/// Waits for a child that prints one line, far below what a pipe holds; a failure is an error.
+pub(super) fn one_line(ground: &Ground, mut child: std::process::Child) -> anyhow::Result<String> {
+    let mut out = child.stdout.take().context("the child has no stdout")?;
+    let status = ground.context.wait(child)?;
+    let mut line = String::new();
+    out.read_to_string(&mut line)?;
+    ensure!(status.success(), "it ended with {status}");
+    Ok(line)
 }
 
 impl Drop for Contestant {

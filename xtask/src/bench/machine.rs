@@ -9,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use super::Ground;
 use crate::context::Context;
 use crate::process::which;
+use crate::servers::Urls;
 
 /// Who runs on which cores.
 #[derive(Clone, Debug)]
@@ -17,7 +18,12 @@ pub(super) struct Pinning {
     pub(super) contestant: Option<u32>,
     /// In words, for the page.
     pub(super) words: String,
+    /// Every core we may use, in the kernel's notation.
+    all: String,
 }
+
+/// Name and value, in the order they are shown.
+pub(super) type Facts = Vec<(&'static str, String)>;
 
 impl Pinning {
     /// Moves this process, and so every child it starts from now on, off the first core.
@@ -29,39 +35,57 @@ impl Pinning {
             .context("the kernel does not say which cores we may use")?;
         let cores = cores(list.trim());
         let Some((first, rest)) = cores.split_first().filter(|(_, rest)| !rest.is_empty()) else {
-            return Ok(Self::none("one core for everything"));
+            return Ok(Self::none("one core for everything", list.trim()));
         };
         if which("taskset").is_none() {
             return Ok(Self::none(
                 "nothing pinned: taskset (util-linux) is not installed",
+                list.trim(),
             ));
         }
         let others: Vec<String> = rest.iter().map(ToString::to_string).collect();
         let others = others.join(",");
-        let done = Command::new("taskset")
-            .args(["-a", "-p", "-c", &others, &std::process::id().to_string()])
-            .output()?;
-        ensure!(
-            done.status.success(),
-            "taskset: {}",
-            String::from_utf8_lossy(&done.stderr).trim()
-        );
+        move_to(&others)?;
         let words = format!(
-            "each contestant alone on core {first}; generator, PostgreSQL and Redis on core(s) {others}"
+            "each contestant alone on core {first}; generator, PostgreSQL and Redis on core(s) {others}; \
+             nights and ingest on all"
         );
         context.say("pinning", &words);
         Ok(Self {
             contestant: Some(*first),
             words,
+            all: list.trim().to_owned(),
         })
     }
 
-    fn none(words: &str) -> Self {
+    /// Gives every core back to this process and to what it starts from now on.
+    pub(super) fn lift(&self) -> anyhow::Result<()> {
+        match self.contestant {
+            Some(_) => move_to(&self.all),
+            None => Ok(()),
+        }
+    }
+
+    fn none(words: &str, all: &str) -> Self {
         Self {
             contestant: None,
             words: words.to_owned(),
+            all: all.to_owned(),
         }
     }
+}
+
+/// Moves this process to some cores.
+fn move_to(cores: &str) -> anyhow::Result<()> {
+    let done = Command::new("taskset")
+        .args(["-a", "-p", "-c", cores, &std::process::id().to_string()])
+        .output()?;
+    ensure!(
+        done.status.success(),
+        "taskset: {}",
+        String::from_utf8_lossy(&done.stderr).trim()
+    );
+    Ok(())
 }
 
 /// The cores in the kernel's notation, as `0-3,8`.
@@ -76,8 +100,8 @@ fn cores(list: &str) -> Vec<u32> {
     cores
 }
 
-/// Name and value, in the order they are shown.
-pub(super) fn facts(ground: &Ground) -> Vec<(&'static str, String)> {
+/// Of the machine and of who takes part.
+pub(super) fn facts(ground: &Ground) -> Facts {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str| {
         text.lines()
@@ -119,16 +143,11 @@ pub(super) fn facts(ground: &Ground) -> Vec<(&'static str, String)> {
         ("rustc", said(Command::new("rustc").arg("--version"))),
         ("node", node),
         (
-            "PostgreSQL",
-            crate::servers::database::query(&ground.urls.database, "show server_version")
-                .unwrap_or_default(),
-        ),
-        (
-            "Redis",
-            said(Command::new("redis-server").arg("--version"))
-                .split_whitespace()
-                .find_map(|word| word.strip_prefix("v=").map(str::to_owned))
-                .unwrap_or_default(),
+            "Python",
+            ground
+                .python
+                .as_ref()
+                .map_or_else(|_| "none".to_owned(), |python| python.words.clone()),
         ),
         ("source", commit),
         ("pinning", ground.pinning.words.clone()),
@@ -140,6 +159,37 @@ pub(super) fn facts(ground: &Ground) -> Vec<(&'static str, String)> {
             ),
         ),
     ]
+}
+
+/// Of the servers that were used.
+pub(super) fn servers(urls: &Urls) -> Facts {
+    let mut facts = vec![(
+        "PostgreSQL",
+        crate::servers::database::query(&urls.database, "show server_version").unwrap_or_default(),
+    )];
+    if !urls.redis.is_empty() {
+        let said = said(Command::new("redis-server").arg("--version"));
+        let version = said
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("v="));
+        facts.push(("Redis", version.unwrap_or_default().to_owned()));
+    }
+    if !urls.rabbitmq.is_empty() {
+        facts.push(("RabbitMQ", rabbitmq_version()));
+    }
+    facts
+}
+
+/// In the name of its folder; asking it would start another Erlang.
+fn rabbitmq_version() -> String {
+    let entries = fs::read_dir("/usr/lib/rabbitmq/lib").into_iter().flatten();
+    entries
+        .flatten()
+        .find_map(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.strip_prefix("rabbitmq_server-").map(str::to_owned)
+        })
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 /// The first line a command prints, empty if it cannot run.

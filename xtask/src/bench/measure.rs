@@ -29,6 +29,16 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Of work that came in passes rather than answers: what a pass of `seconds` did.
+    pub(super) fn of_pass(done: f64, seconds: f64) -> Self {
+        Self {
+            requests: 1,
+            per_second: done / seconds,
+            p50_us: seconds * 1e6,
+            ..Self::default()
+        }
+    }
+
     /// Refuses a window in which anything was answered wrongly, or nothing was.
     pub(super) fn check(&self, who: &str) -> anyhow::Result<()> {
         ensure!(
@@ -54,6 +64,8 @@ pub(super) type Figure = fn(&Window) -> f64;
 pub(super) const RATE: Figure = |window| window.per_second;
 /// Median time, microseconds.
 pub(super) const P50: Figure = |window| window.p50_us;
+/// Time of a pass, seconds.
+pub(super) const SECONDS: Figure = |window| window.p50_us / 1e6;
 /// 99th percentile, microseconds.
 pub(super) const P99: Figure = |window| window.p99_us;
 /// CPU an answer, microseconds.

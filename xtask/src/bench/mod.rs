@@ -1,16 +1,21 @@
-//! `cargo xtask bench`: the backend against floors and a peer in one run on one machine, as ratios,
-//! in one table. Never judges an absolute time: those change with the machine and the hour.
-//! Called by main.
+//! `cargo xtask bench`: the backend against floors and a peer, the number work against Python
+//! packages, and whole nights of the stream, in one run on one machine, as ratios, in one table.
+//! Never judges an absolute time: those change with the machine and the hour. Called by main.
 //!
 //! Fairness: each contestant has the first core to itself, one core each; the generator, PostgreSQL
 //! and Redis share the others. Rounds are interleaved (every contestant once a round, in turning
-//! order), a ratio is taken inside a round, and the table shows the median over the rounds.
+//! order), a ratio is taken inside a round, and the table shows the median over the rounds. The
+//! stream's rows are about a whole machine: there nothing is pinned.
 
 mod contestant;
+mod ingest;
 mod machine;
 mod measure;
+mod nightly;
 mod profile;
 mod rows;
+mod science;
+mod system;
 mod table;
 
 use std::fs;
@@ -18,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
+use clap::ValueEnum as _;
 
 use crate::cargo::{cargo, metadata, text};
 use crate::clock::clock_start;
@@ -41,7 +47,7 @@ pub(crate) struct Options {
     /// Fewer and shorter rounds, nothing written to docs/
     #[arg(long)]
     quick: bool,
-    /// Only these rows: ussd, memory, partner, callbacks; nothing written to docs/
+    /// Only these rows; nothing written to docs/
     #[arg(long, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<rows::Row>,
     /// Leave the flame graph out
@@ -55,6 +61,11 @@ pub(crate) struct Options {
 impl Options {
     fn wants(&self, row: rows::Row) -> bool {
         self.rows.is_empty() || self.rows.contains(&row)
+    }
+
+    fn wants_any(&self, is_such: fn(rows::Row) -> bool) -> bool {
+        let all = rows::Row::value_variants().iter().copied();
+        all.filter(|row| self.wants(*row)).any(is_such)
     }
 
     fn is_full(&self) -> bool {
@@ -96,8 +107,11 @@ struct Ground {
     bin_dir: PathBuf,
     /// Where the peer was installed; none without Node.
     peer_dir: Option<PathBuf>,
+    /// The number peers, or why they do not take part.
+    python: Result<science::Python, String>,
     /// `target/bench`.
     home: PathBuf,
+    /// Of the rows that are served; empty without them.
     urls: Urls,
     /// The backend's variables.
     env: Vec<(String, String)>,
@@ -118,61 +132,60 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         fs::remove_dir_all(&logs)?;
     }
     fs::create_dir_all(&logs)?;
+    let (served, science, streamed) = (
+        options.wants_any(rows::Row::is_served),
+        options.wants_any(rows::Row::is_science),
+        options.wants_any(rows::Row::is_streamed),
+    );
     let bin_dir = match &options.bin_dir {
         Some(dir) => {
             context.say("build", format!("left out; using {}", dir.display()));
             dir.canonicalize()?
         }
-        None => build(context)?,
+        None => build(context, served || streamed, streamed)?,
     };
-    let peer_dir = install_peer(context, &home)?;
+    let peer_dir = if served {
+        install_peer(context, &home)?
+    } else {
+        None
+    };
+    let python = if science {
+        science::install(context, &home)?
+    } else {
+        Err("no row asked for them".to_owned())
+    };
     // servers and the generator inherit it; contestants are put on their own core one by one
     let pinning = Pinning::apply(context)?;
-    let wanted = Wanted {
-        postgres: true,
-        redis: true,
-        rabbitmq: false,
-    };
-    let mut servers = Servers::own_only(context, wanted)?;
-    let database = servers.fresh_database("bench")?;
-    let urls = Urls {
-        database,
-        redis: servers.urls.redis.clone(),
-        // nothing of what is measured rings a bell; the address only has to be one
-        rabbitmq: "amqp://127.0.0.1:1/%2f".to_owned(),
-    };
-    let env = prepare(context, &home, &bin_dir, &urls)?;
-    let ground = Ground {
+    let mut ground = Ground {
         context: context.clone(),
         effort: options.effort(),
         pinning,
         bin_dir,
         peer_dir,
+        python,
         home,
-        urls,
-        env,
+        urls: Urls::default(),
+        env: Vec::new(),
     };
-    let facts = machine::facts(&ground);
+    let mut facts = machine::facts(&ground);
     for (name, fact) in &facts {
         ground.say("machine", format!("{name}: {fact}"));
     }
-    ground.say("ceilings", rows::ceilings(&ground));
-
     let mut outcome = table::Outcome::default();
-    if options.wants(rows::Row::Ussd) {
-        rows::ussd(&ground, &mut outcome, !options.no_profile)?;
+    if served {
+        facts.extend(serve(&mut ground, options, &mut outcome)?);
     }
-    if options.wants(rows::Row::Memory) {
-        rows::memory(&ground, &mut outcome)?;
+    if options.wants(rows::Row::Spi) {
+        science::spi(&ground, &mut outcome)?;
     }
-    if options.wants(rows::Row::Partner) {
-        rows::partner(&ground, &mut outcome)?;
+    if options.wants(rows::Row::Grid) {
+        science::grid(&ground, &mut outcome)?;
     }
-    if options.wants(rows::Row::Callbacks) {
-        rows::callbacks(&ground, &mut outcome)?;
+    if streamed {
+        let known = stream(&ground, options, &mut outcome)?;
+        facts.retain(|(name, _)| known.iter().all(|(other, _)| other != name));
+        facts.extend(known);
     }
-    servers.check_alive()?;
-    drop(servers);
 
     print_line(outcome.table());
     let page = table::page(&ground, &facts, &outcome);
@@ -190,16 +203,89 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The backend as it is shipped, symbols kept: they are not loaded, and the flame graph needs them.
-fn build(context: &Context) -> anyhow::Result<PathBuf> {
+/// The rows that are driven over HTTP, over their own PostgreSQL and Redis; returns what they were.
+fn serve(
+    ground: &mut Ground,
+    options: &Options,
+    outcome: &mut table::Outcome,
+) -> anyhow::Result<machine::Facts> {
+    let wanted = Wanted {
+        postgres: true,
+        redis: true,
+        rabbitmq: false,
+    };
+    let mut servers = Servers::own_only(&ground.context, wanted)?;
+    ground.urls = Urls {
+        database: servers.fresh_database("bench")?,
+        redis: servers.urls.redis.clone(),
+        // nothing of what is measured rings a bell; the address only has to be one
+        rabbitmq: "amqp://127.0.0.1:1/%2f".to_owned(),
+    };
+    ground.env = prepare(ground)?;
+    ground.say("ceilings", rows::ceilings(ground));
+    if options.wants(rows::Row::Ussd) {
+        rows::ussd(ground, outcome, !options.no_profile)?;
+    }
+    if options.wants(rows::Row::Memory) {
+        rows::memory(ground, outcome)?;
+    }
+    if options.wants(rows::Row::Partner) {
+        rows::partner(ground, outcome)?;
+    }
+    if options.wants(rows::Row::Callbacks) {
+        rows::callbacks(ground, outcome)?;
+    }
+    servers.check_alive()?;
+    Ok(machine::servers(&servers.urls))
+}
+
+/// The rows of the stream, over their own PostgreSQL and RabbitMQ, all cores for everybody.
+fn stream(
+    ground: &Ground,
+    options: &Options,
+    outcome: &mut table::Outcome,
+) -> anyhow::Result<machine::Facts> {
+    ground.pinning.lift()?;
+    let wanted = Wanted {
+        postgres: true,
+        redis: false,
+        rabbitmq: true,
+    };
+    let mut servers = Servers::own_only(&ground.context, wanted)?;
+    if options.wants(rows::Row::Nightly) {
+        nightly::run(ground, &mut servers, outcome)?;
+    }
+    if options.wants(rows::Row::Ingest) {
+        ingest::run(ground, &mut servers, outcome)?;
+    }
+    servers.check_alive()?;
+    Ok(machine::servers(&servers.urls))
+}
+
+/// What takes part as it is shipped, symbols kept: they are not loaded, and the flame graph needs
+/// them.
+fn build(context: &Context, backend: bool, stream: bool) -> anyhow::Result<PathBuf> {
+    // binary by binary: linking one takes a minute, and the workers have more than take part
+    let mut wanted = vec![("bench", "bench")];
+    wanted.extend(backend.then_some(("backend", "backend")));
+    if stream {
+        wanted.push(("data-processor", "data-processor"));
+        wanted.extend(["weather", "damage", "relay"].map(|role| ("workers", role)));
+    }
+    let binaries: Vec<&str> = wanted.iter().map(|(_, binary)| *binary).collect();
     context.say(
         "build",
-        "backend and bench, release (the first time takes many minutes)",
+        format!(
+            "{}, release (the first time takes many minutes)",
+            binaries.join(", ")
+        ),
     );
     let mut command = cargo(context);
-    command
-        .args(["build", "--release", "-p", "backend", "-p", "bench"])
-        .env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    command.args(["build", "--release"]);
+    for (package, binary) in wanted {
+        command.args(["-p", package, "--bin", binary]);
+    }
+    command.env("CARGO_PROFILE_RELEASE_STRIP", "none");
     context
         .run_ok(&mut command)
         .context("the release binaries do not build")?;
@@ -240,12 +326,8 @@ fn install_peer(context: &Context, home: &Path) -> anyhow::Result<Option<PathBuf
 }
 
 /// Tables, products, farmers; returns the backend's environment.
-fn prepare(
-    context: &Context,
-    home: &Path,
-    bin_dir: &Path,
-    urls: &Urls,
-) -> anyhow::Result<Vec<(String, String)>> {
+fn prepare(ground: &Ground) -> anyhow::Result<Vec<(String, String)>> {
+    let (context, home, urls) = (&ground.context, &ground.home, &ground.urls);
     let start = clock_start(None)?;
     let ports = PortPlan::free()?;
     let mut env = shared(&Facts {
@@ -274,7 +356,7 @@ fn prepare(
         }
     }
     let plan = Plan {
-        bin_dir: bin_dir.to_owned(),
+        bin_dir: ground.bin_dir.clone(),
         log_dir: home.join("logs"),
         env: env.clone(),
         ports,

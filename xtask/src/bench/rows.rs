@@ -39,6 +39,34 @@ pub(super) enum Row {
     Partner,
     /// A provider's callback stored
     Callbacks,
+    /// The standardised precipitation index of many cells
+    Spi,
+    /// Rain of many cells from stations, summed over phases
+    Grid,
+    /// The index of every risk in a night, and the closing night
+    Nightly,
+    /// Station-days from recording to local days
+    Ingest,
+}
+
+impl Row {
+    /// Whether the backend is driven over HTTP.
+    pub(super) fn is_served(self) -> bool {
+        matches!(
+            self,
+            Self::Ussd | Self::Memory | Self::Partner | Self::Callbacks
+        )
+    }
+
+    /// Whether Python packages take part.
+    pub(super) fn is_science(self) -> bool {
+        matches!(self, Self::Spi | Self::Grid)
+    }
+
+    /// Whether data-processor and workers run over a broker.
+    pub(super) fn is_streamed(self) -> bool {
+        matches!(self, Self::Nightly | Self::Ingest)
+    }
 }
 
 fn words(text: &[&str]) -> Vec<String> {
@@ -151,14 +179,18 @@ fn find<'a>(contestants: &[Contestant], series: &'a [Series], who: Who) -> Optio
 }
 
 /// One line of the table: a figure of ours, of a floor and of the peer.
-struct Comparison<'a> {
-    ours: &'a Series,
-    floor: Option<&'a Series>,
-    peer: Option<&'a Series>,
+pub(super) struct Comparison<'a> {
+    /// Ours.
+    pub(super) ours: &'a Series,
+    /// The floor's, if there is one.
+    pub(super) floor: Option<&'a Series>,
+    /// The peer's, if it took part.
+    pub(super) peer: Option<&'a Series>,
 }
 
 impl Comparison<'_> {
-    fn line(
+    /// With the goals against the floor and against the peer.
+    pub(super) fn line(
         &self,
         what: &str,
         unit: &'static str,

@@ -126,7 +126,7 @@ async fn a_seeded_farmer_without_a_pin_chooses_one_as_she_buys(
         world
             .says("S3", PHONE, "1*1*1*1*2*1*4711")
             .await
-            .starts_with("END Ombi la M-PESA la KES 419 ")
+            .starts_with("END Ombi la M-PESA la KES 802 ")
     );
     assert_eq!(world.count("select count(*) from policies").await, 2);
 }

@@ -2,7 +2,9 @@
 //! is a ward of the zone by the letters of its name; nothing is guessed from coordinates.
 //! Called by the commands that work on as-if years.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -24,7 +26,7 @@ const EMBEDDED: [&str; 7] = [
     include_str!("../../../../products/KE-LV-FOR.toml"),
 ];
 /// Wards of Kenya: `code,name,...`.
-const WARDS: &str = include_str!("../../../../products/wards.csv");
+pub(crate) const WARDS: &str = include_str!("../../../../products/wards.csv");
 
 /// Which contract.
 #[derive(Debug, Clone, Args)]
@@ -32,7 +34,8 @@ pub struct Cover {
     /// Code of a shipped product, or a product file (*.toml).
     #[arg(long, value_name = "CODE|FILE", default_value = "KE-MZ-PD-LR")]
     pub product: String,
-    /// Zone of the product; by default the first that has a place of the rain file.
+    /// Zone of the product for every place; by default each place is in the zone whose ward it is,
+    /// and in the first of these where it is a ward of none.
     #[arg(long)]
     pub zone: Option<String>,
     /// Trigger of a contract to try out instead of the product's, whole mm; needs --exit.
@@ -55,42 +58,41 @@ pub struct Rain {
     /// Daily rain, mm: `date,PLACE,PLACE,...`, plain or .gz; blank is missing.
     #[arg(long, value_name = "FILE")]
     pub rain: PathBuf,
-    /// A place of the file, by name; may be given again. By default all that are wards of the zone.
+    /// A place of the file, by name; may be given again. By default all that are wards of a zone.
     #[arg(long = "place", value_name = "NAME", conflicts_with = "all")]
     pub places: Vec<String>,
-    /// Every place of the file, wards of the zone or not.
+    /// Every place of the file, ward or not, all in one zone.
     #[arg(long)]
     pub all: bool,
 }
 
-/// Reads the contract, the rain file and which of its places are meant.
+/// Reads the contract, the rain file and which of its places are meant. The contract's product is
+/// left with the zones that are asked for: the named one, the trial's, or those of the places.
 pub fn read(cover: &Cover, rain: &Rain) -> anyhow::Result<(Contract, Table, Vec<usize>)> {
     let table = daily(&rain.rain)?;
     let mut product = product(&cover.product)?;
-    let zone = match &cover.zone {
-        Some(code) => product
-            .zone(code)
-            .with_context(|| format!("{} has no zone `{code}`", product.code))?
-            .clone(),
-        None => first_zone(&product, &table)
-            .context("the product has no zone")?
-            .clone(),
-    };
-    let sown = cover.sown.as_deref().map(sown).transpose()?;
-    let mut contract = Contract {
-        zone,
-        product: product.clone(),
-        sown,
-    };
     if let Some((trigger, exit)) = cover.trigger.zip(cover.exit) {
         try_out(&mut product, cover.window, trigger, exit)?;
-        let zone = product.zones.first().context("no zone")?.clone();
-        contract = Contract {
-            product,
-            zone,
-            sown,
+    } else {
+        product.zones = match &cover.zone {
+            Some(code) => vec![
+                product
+                    .zone(code)
+                    .with_context(|| format!("{} has no zone `{code}`", product.code))?
+                    .clone(),
+            ],
+            None => zones_of(&product, rain, &table),
         };
     }
+    let contract = Contract {
+        zone: product
+            .zones
+            .first()
+            .context("the product has no zone")?
+            .clone(),
+        product,
+        sown: cover.sown.as_deref().map(sown).transpose()?,
+    };
     let chosen = choose(&contract, cover.trigger.is_some(), rain, &table)?;
     progress(&format!(
         "{}: {} days from {} to {}, {} of {} places",
@@ -168,27 +170,66 @@ pub(super) fn try_out(
 }
 
 /// Letters and digits of a name, upper case: `LOG LOGO` and `Log Logo` are one.
-fn normalised(name: &str) -> String {
+pub(crate) fn normalised(name: &str) -> String {
     let letters = name.chars().filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_uppercase).collect()
 }
 
-fn ward_names(zone: &Zone) -> Vec<String> {
+/// Counties and names of the wards by code, names as [`normalised`].
+static WARD: LazyLock<BTreeMap<&str, (&str, String)>> = LazyLock::new(|| {
     let rows = WARDS.lines().skip(1).map(|line| line.split(','));
-    rows.filter_map(|mut fields| fields.next().zip(fields.next()))
-        .filter(|(code, _)| zone.wards.iter().any(|ward| ward == code))
-        .map(|(_, name)| normalised(name))
-        .collect()
+    rows.filter_map(|mut fields| {
+        let (code, name) = fields.next().zip(fields.next())?;
+        // after the constituency
+        Some((code, (fields.nth(1)?, normalised(name))))
+    })
+    .collect()
+});
+
+/// The county of the zone's ward that has the place's name, by its letters.
+fn county_of(zone: &Zone, place: &str) -> Option<&'static str> {
+    let place = normalised(place);
+    let wards = zone.wards.iter().filter_map(|code| WARD.get(code.as_str()));
+    wards
+        .filter(|(_, name)| *name == place)
+        .map(|(county, _)| *county)
+        .next()
 }
 
-pub(super) fn first_zone<'a>(product: &'a Product, table: &Table) -> Option<&'a Zone> {
-    let has_place = |zone: &&Zone| {
-        let wards = ward_names(zone);
-        let mut names = table.names.iter();
-        names.any(|name| wards.contains(&normalised(name)))
+/// Whether a place is a ward of the zone, by the letters of its name.
+pub(super) fn has_ward(zone: &Zone, place: &str) -> bool {
+    county_of(zone, place).is_some()
+}
+
+/// The zones that the places asked for are wards of, in the product's order; the product's first
+/// where they are wards of none. Names repeat, so that only the county counts which has most of
+/// them. With every place of a file it is the first zone alone.
+pub(super) fn zones_of(product: &Product, rain: &Rain, table: &Table) -> Vec<Zone> {
+    let names = if rain.places.is_empty() {
+        &table.names
+    } else {
+        &rain.places
     };
-    let mut zones = product.zones.iter();
-    zones.find(has_place).or(product.zones.first())
+    let of = |zone: &Zone| names.iter().find_map(|name| county_of(zone, name));
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    for zone in &product.zones {
+        for county in names.iter().filter_map(|name| county_of(zone, name)) {
+            let number = places.entry(county).or_default();
+            *number = number.saturating_add(1);
+        }
+    }
+    // of equals the first by name
+    let most = places.iter().rev().max_by_key(|(_, number)| **number);
+    let county = most.map(|(county, _)| *county);
+    let has_place = |zone: &&Zone| county.is_some() && of(zone) == county;
+    let mut zones: Vec<Zone> = product.zones.iter().filter(has_place).cloned().collect();
+    if zones.is_empty() {
+        zones.extend(product.zones.first().cloned());
+    }
+    if rain.all {
+        zones.truncate(1);
+    }
+    zones
 }
 
 pub(super) fn choose(
@@ -210,9 +251,9 @@ pub(super) fn choose(
     if rain.all || is_trial {
         return Ok(places().map(|(at, _)| at).collect());
     }
-    let wards = ward_names(&contract.zone);
+    let zones = &contract.product.zones;
     let chosen: Vec<usize> = places()
-        .filter(|(_, name)| wards.contains(&normalised(name)))
+        .filter(|(_, name)| zones.iter().any(|zone| has_ward(zone, name)))
         .map(|(at, _)| at)
         .collect();
     ensure!(

@@ -1,6 +1,7 @@
 //! What the commands' tests share: a small rain file, and a command run as a person runs it. Writes
 //! below the system's temporary folder only, and takes its files away again.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -29,6 +30,21 @@ pub(crate) fn rain(name: &str, missing: &str) -> PathBuf {
     let text: String = std::iter::once("date,KARARE,TURBI\n".to_owned())
         .chain(days)
         .collect();
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// NDVI of the same two places and years by `of` the year, each eighth day of March to May.
+pub(crate) fn vegetation(name: &str, of: impl Fn(i32) -> f64) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("ndvi-{}-{name}.csv", std::process::id()));
+    let mut text = "date,KARARE,TURBI\n".to_owned();
+    for year in 2001..=2012 {
+        let first = NaiveDate::from_ymd_opt(year, 3, 1).unwrap();
+        for day in first.iter_days().step_by(8).take(12) {
+            let ndvi = of(year);
+            writeln!(text, "{day},{ndvi},{ndvi}").unwrap();
+        }
+    }
     std::fs::write(&path, text).unwrap();
     path
 }

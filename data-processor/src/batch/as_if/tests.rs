@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::asked::{choose, first_zone, try_out};
+use super::asked::{choose, try_out, zones_of};
 use super::*;
 
 fn contract(window: &str, trigger: i32, exit: i32) -> Contract {
@@ -33,7 +33,7 @@ fn a_season_is_evaluated_in_whole_micrometres() {
     rain[4] = Some(40.123_4);
     rain[9] = Some(10.0);
     let place = contract("03-01..03-31", 100, 0)
-        .place("A", &days, &rain, insured())
+        .place("A", (&days, &rain), &BTreeMap::new(), insured())
         .unwrap();
     let [season] = place.seasons.as_slice() else {
         panic!("{place:?}");
@@ -50,7 +50,7 @@ fn a_season_with_a_missing_or_impossible_day_has_no_number() {
     rain[3] = None;
     rain[5] = Some(-0.5);
     let place = contract("03-01..03-31", 100, 0)
-        .place("A", &days, &rain, insured())
+        .place("A", (&days, &rain), &BTreeMap::new(), insured())
         .unwrap();
     assert_eq!(
         place.gaps,
@@ -68,7 +68,7 @@ fn a_season_the_file_ends_in_is_a_gap_and_one_beyond_it_is_not_there() {
     let days = days("2001-10-01", 120);
     let rain = vec![Some(2.0); days.len()];
     let place = contract("12-01..02-28", 100, 0)
-        .place("A", &days, &rain, insured())
+        .place("A", (&days, &rain), &BTreeMap::new(), insured())
         .unwrap();
     assert!(place.seasons.is_empty());
     assert_eq!(place.gaps.len(), 1);
@@ -78,6 +78,7 @@ fn a_season_the_file_ends_in_is_a_gap_and_one_beyond_it_is_not_there() {
             &contract("12-01..02-28", 100, 0),
             &table(&days, rain),
             &[0],
+            None,
             insured()
         )
         .is_err()
@@ -96,32 +97,47 @@ fn table(days: &[NaiveDate], rain: Vec<Option<f64>>) -> Table {
 fn places_are_matched_to_wards_by_their_letters() {
     let days = days("2001-03-01", 1);
     let table = table(&days, vec![Some(0.0)]);
-    let product = product("KE-MZ-PD-LR").unwrap();
-    let zone = first_zone(&product, &table).unwrap().clone();
-    assert_eq!(zone.code, "marsabit");
-    let contract = Contract {
-        product,
-        zone,
-        sown: None,
-    };
+    let shipped = product("KE-MZ-PD-LR").unwrap();
     let rain = |places: &[&str], all| Rain {
         rain: PathBuf::new(),
         places: places.iter().map(|name| (*name).to_owned()).collect(),
         all,
     };
-    for asked in [
-        rain(&[], false),
-        rain(&["log-logo"], false),
-        rain(&[], true),
-    ] {
-        assert_eq!(choose(&contract, false, &asked, &table).unwrap(), [0]);
-    }
-    assert!(choose(&contract, false, &rain(&["Kitui"], false), &table).is_err());
-    let elsewhere = Contract {
-        zone: contract.product.zone("kitui-makueni").unwrap().clone(),
-        ..contract
+    let contract = |zones: Vec<Zone>| Contract {
+        product: Product {
+            zones: zones.clone(),
+            ..shipped.clone()
+        },
+        zone: zones[0].clone(),
+        sown: None,
     };
-    assert!(choose(&elsewhere, false, &rain(&[], false), &table).is_err());
+    let codes = |asked: &Rain| contract(zones_of(&shipped, asked, &table)).zones();
+    // every place of a file is evaluated in one zone, and so is a place that is no ward
+    assert_eq!(codes(&rain(&[], false)), "log-logo");
+    assert_eq!(codes(&rain(&["turbi", "KARARE"], false)), "marsabit, turbi");
+    assert_eq!(codes(&rain(&["OGUCHO"], false)), "marsabit");
+    assert_eq!(codes(&rain(&[], true)), "log-logo");
+    let asked = rain(&[], false);
+    let here = contract(zones_of(&shipped, &asked, &table));
+    for asked in [asked, rain(&["log-logo"], false), rain(&[], true)] {
+        assert_eq!(choose(&here, false, &asked, &table).unwrap(), [0]);
+    }
+    assert!(choose(&here, false, &rain(&["Kitui"], false), &table).is_err());
+    let kitui = shipped.zone("kitui-makueni").unwrap().clone();
+    assert!(choose(&contract(vec![kitui]), false, &rain(&[], false), &table).is_err());
+    // Kitui has a ward of that name too, and most of the file's places are in Marsabit
+    let both = Table {
+        names: ["TOWNSHIP", "TURBI", "KARARE"].map(str::to_owned).to_vec(),
+        ..table.clone()
+    };
+    let zones = zones_of(&shipped, &rain(&[], false), &both);
+    assert_eq!(contract(zones).zones(), "marsabit, turbi");
+    let all = contract(shipped.zones.clone());
+    let zone_of = |place| all.of(place).zone.code;
+    assert_eq!(
+        (zone_of("TURBI"), zone_of("OGUCHO")),
+        ("turbi".into(), "marsabit".into())
+    );
 }
 
 #[test]
@@ -139,7 +155,9 @@ fn a_detrended_record_is_evaluated_by_the_same_evaluator() {
         })
         .collect::<Vec<_>>();
     let contract = contract("03-01..03-31", 40, 0);
-    let place = contract.place("A", &days, &rain, insured()).unwrap();
+    let place = contract
+        .place("A", (&days, &rain), &BTreeMap::new(), insured())
+        .unwrap();
     let plain: Vec<f64> = place.seasons.iter().map(|s| s.share).collect();
     assert_eq!(plain, [0.0, 0.0, 0.25, 0.5, 0.75]);
     assert_eq!(
@@ -160,6 +178,7 @@ fn only_years_that_all_places_have_are_common() {
     let season = |year, share| Season {
         year,
         phases: Vec::new(),
+        vegetation_milli: None,
         share,
         payout: Money::ZERO_KES,
     };

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::batch::as_if::testing::{number, rain};
+use crate::batch::as_if::testing::{number, rain, vegetation};
 
 fn answer(rain: &std::path::Path, flags: &[&str]) -> anyhow::Result<(Value, String)> {
     crate::batch::as_if::testing::answer(rain, flags, run)
@@ -23,7 +23,11 @@ fn a_season_is_paid_as_the_product_says() {
 
 #[test]
 fn a_season_with_a_missing_day_is_named_and_not_numbered() {
-    let (found, _) = answer(&rain("backtest-gap", "2003-05-01"), &[]).unwrap();
+    // both under the terms of one zone, where the wetter place burns less
+    let flags = [
+        "--zone", "marsabit", "--place", "KARARE", "--place", "TURBI",
+    ];
+    let (found, _) = answer(&rain("backtest-gap", "2003-05-01"), &flags).unwrap();
     let credible = number(&found, "/places/0/credible_expected_loss");
     let own = [0, 1].map(|at| number(&found, &format!("/places/{at}/expected_loss")));
     assert!(own[0] < credible && credible < f64::midpoint(own[0], own[1]));
@@ -52,6 +56,20 @@ fn a_season_with_a_missing_day_is_named_and_not_numbered() {
 }
 
 #[test]
+fn each_place_is_evaluated_in_the_zone_whose_ward_it_is() {
+    let (found, svg) = answer(&rain("backtest-zones", ""), &[]).unwrap();
+    assert_eq!(
+        found.pointer("/zone"),
+        Some(&Value::from("marsabit, turbi"))
+    );
+    // 65, 80, ... 140 mm are below Turbi's 154; 65 and 80 below its exit of 92
+    assert!((number(&found, "/places/1/seasons_paid") - 6.0).abs() < 1e-9);
+    assert!((number(&found, "/places/1/seasons/1/share") - 1.0).abs() < 1e-12);
+    assert!((number(&found, "/places/1/seasons/5/share") - 14.0 / 62.0).abs() < 1e-12);
+    assert!(!svg.contains("trigger 278 mm"), "two zones share no line");
+}
+
+#[test]
 fn a_contract_can_be_tried_out_over_other_days() {
     let flags = [
         "--place",
@@ -66,6 +84,61 @@ fn a_contract_can_be_tried_out_over_other_days() {
     let (found, _) = answer(&rain("backtest-try", ""), &flags).unwrap();
     // 65, 80, 95 mm are below 100; all or nothing
     assert!((number(&found, "/places/0/expected_loss") - 3.0 / 12.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_year_with_vegetation_is_paid_by_both_and_one_without_by_the_rule() {
+    // none in the first year; bare ground in the second; the rest alike but for a little
+    let ndvi = vegetation("backtest", |year| match year {
+        2001 => -0.3,
+        2002 => 0.05,
+        _ => 0.30 + 0.001 * f64::from(year % 2),
+    });
+    let asked = ndvi.display().to_string();
+    let of = |name: &str, flags: &[&str]| {
+        let mut words = vec!["--product", "KE-MZ-DI-LR", "--place", "KARARE"];
+        words.extend(flags);
+        answer(&rain(name, ""), &words)
+    };
+    let flags = ["--vegetation", asked.as_str(), "--baseline", "2001..2012"];
+    let (seen, _) = of("backtest-ndvi", &flags).unwrap();
+    let (unseen, _) = of("backtest-no-ndvi", &[]).unwrap();
+    let refused = of("backtest-years", &["--vegetation", &asked]).unwrap_err();
+    let wrong = answer(&rain("backtest-pd", ""), &["--vegetation", &asked]).unwrap_err();
+    std::fs::remove_file(ndvi).unwrap();
+    let at = |report: &Value, year: usize, what: &str| {
+        report
+            .pointer(&format!("/places/0/seasons/{year}/{what}"))
+            .unwrap()
+            .clone()
+    };
+    // 130 mm: weather 80.87 %, without vegetation half is the most
+    assert_eq!(at(&seen, 0, "vegetation"), Value::Null);
+    assert_eq!(at(&seen, 0, "share"), at(&unseen, 0, "share"));
+    assert_eq!(at(&seen, 0, "payout_kes"), 5_000);
+    // 160 mm: weather 64.48 %, and all of the vegetation: 0.6 and 0.4 are 78.69 %, above 60 %
+    assert!(number(&seen, "/places/0/seasons/1/vegetation") < -2.0);
+    assert_eq!(
+        (at(&seen, 1, "payout_kes"), at(&unseen, 1, "payout_kes")),
+        (10_000.into(), 5_000.into())
+    );
+    // 190 mm: weather 48.09 % alone pays; with vegetation that stands it is 28.85 % and pays nothing
+    assert_eq!(at(&seen, 2, "payout_kes"), 0);
+    assert!(number(&unseen, "/places/0/seasons/2/share") > 0.4);
+    assert!((number(&seen, "/places/0/seasons_with_vegetation") - 11.0).abs() < 1e-9);
+    assert_eq!(
+        seen.pointer("/vegetation_baseline/0"),
+        Some(&Value::from(2001))
+    );
+    assert_eq!(unseen.pointer("/vegetation_baseline"), Some(&Value::Null));
+    assert!(
+        unseen
+            .pointer("/vegetation_absent_rule")
+            .unwrap()
+            .is_string()
+    );
+    assert!(format!("{refused:#}").contains("--baseline FIRST..LAST"));
+    assert!(format!("{wrong:#}").contains("no vegetation part"));
 }
 
 #[test]

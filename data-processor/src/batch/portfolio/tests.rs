@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::batch::as_if::testing::{number, rain};
+use crate::batch::as_if::testing::{number, rain, vegetation};
 
 fn answer(rain: &std::path::Path, flags: &[&str]) -> anyhow::Result<(Value, String)> {
     crate::batch::as_if::testing::answer(rain, flags, run)
@@ -67,4 +67,28 @@ fn quantile_triggers_need_a_contract_of_one_line() {
     )
     .unwrap();
     assert!(number(&found, "/average_annual_loss") > 0.0);
+}
+
+#[test]
+fn a_book_counts_the_seasons_that_had_vegetation() {
+    let ndvi = vegetation("portfolio", |year| if year < 2003 { 0.05 } else { 0.3 });
+    let asked = ndvi.display().to_string();
+    let own = [
+        "--product",
+        "KE-MZ-DI-LR",
+        "--vegetation",
+        asked.as_str(),
+        "--baseline",
+        "2001..2012",
+    ];
+    let (found, _) = answer(
+        &rain("portfolio-ndvi", ""),
+        &[&own[..], &["--fixed"]].concat(),
+    )
+    .unwrap();
+    let quantiles = answer(&rain("portfolio-no-ndvi", ""), &own).unwrap_err();
+    std::fs::remove_file(ndvi).unwrap();
+    assert!((number(&found, "/seasons_of_places") - 24.0).abs() < 1e-9);
+    assert!((number(&found, "/seasons_with_vegetation") - 24.0).abs() < 1e-9);
+    assert!(format!("{quantiles:#}").contains("use --fixed"));
 }

@@ -13,6 +13,21 @@ pub(super) fn print(title: &str, sum_insured: u32, report: &Report) -> anyhow::R
         "price {title}, {places}, seasons of {} to {}",
         report.first_year, report.last_year
     ))?;
+    if let Some(rule) = &report.vegetation_absent_rule {
+        say(&match &report.vegetation {
+            Some(present) => {
+                let ([first, last], [from, to]) = (present.years, present.baseline);
+                let years = present.shares.len();
+                format!(
+                    "vegetation in {years} years of {first} to {last}, against {from} to {to}; the other \
+                     views are without it: {rule}"
+                )
+            }
+            None => format!(
+                "no vegetation was given (--vegetation), so every year is without it: {rule}"
+            ),
+        })?;
+    }
     say("")?;
     views(report)?;
     let drawn = &report.bootstrap;

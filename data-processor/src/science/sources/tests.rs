@@ -44,6 +44,7 @@ fn one_source_leads_for_the_whole_phase_and_the_next_fills_a_tenth() {
         SettledDay {
             rain_mm: Some(4.0),
             source: Some(Source::Chirps),
+            offer: Some(0),
             factor: 0.5
         }
     );

@@ -122,6 +122,25 @@ fn a_block_is_a_loss_only_below_the_trigger_and_only_when_whole() {
 }
 
 #[test]
+fn readings_that_sum_to_the_trigger_reach_it() {
+    // Sabaret, November 2010: 15.00 mm to the last digit, and in binary a little less
+    let mm = [4.41, 0.0, 0.06, 5.68, 4.8, 0.02, 0.0, 0.03, 0.0, 0.0];
+    let rain: Vec<Option<f64>> = mm.into_iter().map(Some).collect();
+    assert!(mm.iter().sum::<f64>() < 15.0);
+    let blocks = Blocks {
+        length: 10,
+        step: 1,
+        trigger_mm: 15.0,
+        daily_cap_mm: None,
+        count: BlockCount::EveryStart,
+    };
+    assert_eq!(blocks.losses(&rain).loss, 0);
+    let mut drier = rain;
+    drier[0] = Some(4.409);
+    assert_eq!(blocks.losses(&drier).loss, 1);
+}
+
+#[test]
 fn budgets_are_shares_of_the_window() {
     assert!(is_within_budget(9, 92, 1_000));
     assert!(!is_within_budget(10, 92, 1_000));

@@ -6,4 +6,5 @@ pub mod composite;
 pub mod reflectance;
 pub mod scene;
 pub mod score;
+pub mod season;
 pub mod whittaker;

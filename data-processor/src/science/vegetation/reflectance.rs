@@ -6,6 +6,8 @@
 const REFLECTANCE_PER_DN: f64 = 1e-4;
 /// Digital numbers added since baseline 04.00 (`BOA_ADD_OFFSET` −1000, from 25 January 2022).
 const OFFSET_DN: f64 = 1_000.0;
+/// A baseline without an offset.
+const BEFORE_OFFSET: Baseline = Baseline { major: 3, minor: 1 };
 /// Reflectance above this is no surface: sun glint, snow edge or a fill value.
 const REFLECTANCE_MAX: f64 = 1.2;
 
@@ -68,6 +70,18 @@ pub fn ndvi(red: u16, near_infrared: u16, baseline: Baseline) -> Option<f64> {
     );
     let sum = infrared + red;
     (sum > 0.0).then(|| (infrared - red) / sum)
+}
+
+/// NDVI like [`ndvi`], by the digital numbers to take off (0 or 1000) where these are known: a
+/// product of a later baseline may have been shifted back already.
+#[must_use]
+pub fn ndvi_with_offset(red: u16, near_infrared: u16, offset_dn: u16) -> Option<f64> {
+    let baseline = if offset_dn == 0 {
+        BEFORE_OFFSET
+    } else {
+        Baseline::OFFSET_SINCE
+    };
+    ndvi(red, near_infrared, baseline)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The book of 58 places: as-if years, tails, return periods, correlations, credibility, and how
 //! the two seasons of a year hang together.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use serde_json::Value;
 
@@ -77,7 +79,8 @@ pub(super) fn rows(vectors: &Value, contract: &Contract, rain: &Table) -> anyhow
 fn places(contract: &Contract, rain: &Table) -> anyhow::Result<Vec<Place>> {
     let columns = rain.names.iter().zip(&rain.columns);
     let place = |(name, column): (&String, &Vec<Option<f64>>)| {
-        contract.place(name, &rain.days, column, domain::money::Money::ZERO_KES)
+        let insured = domain::money::Money::ZERO_KES;
+        contract.place(name, (&rain.days, column), &BTreeMap::new(), insured)
     };
     columns.map(place).collect()
 }

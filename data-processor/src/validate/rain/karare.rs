@@ -6,13 +6,16 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, ensure};
 use chrono::NaiveDate;
-use domain::season::{Window, next_day};
+use domain::index::DayRain;
+use domain::measure::from_millimetres;
+use domain::product::Detector;
+use domain::season::{Window, YearlessWindow, next_day};
 use serde_json::Value;
 
 use super::contracts::share_of;
+use super::starts;
 use crate::science::dekad::Dekad;
 use crate::science::extremes::{HEAVY_DAY_MM, heavy_days, wettest};
-use crate::science::onset::{DEKADAL_25_20, Daily, Detector, ICPAC, Onset};
 use crate::science::phases::{Line, phase_rain};
 use crate::science::quantile::{Convention, quantile, sort};
 use crate::science::spells::{WET_DAY_MM, clip, days};
@@ -112,8 +115,21 @@ impl Karare {
             .ok_or_else(|| anyhow!("KARARE {year} has no total"))
     }
 
-    fn onset(&self, detector: Detector, search: Window) -> Onset {
-        detector.find(&self.rain, self.first, search)
+    /// The season's start by the integers that pay, in the given days of a year.
+    fn start(
+        &self,
+        detector: Detector,
+        search: YearlessWindow,
+        year: i32,
+    ) -> anyhow::Result<Option<NaiveDate>> {
+        let window = window(year, (1, 1), (9, 30))?;
+        let clipped = clip(&self.rain, self.first, window).days;
+        let days = window.days().zip(clipped).map(|(day, mm)| {
+            let rain_um = mm.map(from_millimetres).transpose()?;
+            Ok(DayRain { day, rain_um })
+        });
+        let days: Vec<DayRain> = days.collect::<anyhow::Result<_>>()?;
+        starts::find(&starts::of_start(search, detector)?, year, &days)
     }
 }
 
@@ -132,7 +148,7 @@ pub(super) fn rows(data: &Path, vectors: &Value) -> Outcome {
     let karare = Karare::read(data)?;
     let mut rows = totals_and_quantiles(&karare, vectors)?;
     rows.extend(spells_and_extremes(&karare)?);
-    rows.extend(starts(&karare)?);
+    rows.extend(season_starts(&karare)?);
     rows.extend(losses(&karare)?);
     Ok(rows)
 }
@@ -196,33 +212,31 @@ fn spells_and_extremes(karare: &Karare) -> Outcome {
     ])
 }
 
-fn starts(karare: &Karare) -> Outcome {
-    let dekadal = |year| -> anyhow::Result<Onset> {
-        let search = window(year, (2, 1), (5, 31))?;
-        Ok(karare.onset(Detector::Dekadal(DEKADAL_25_20), search))
-    };
+fn season_starts(karare: &Karare) -> Outcome {
+    let (dekads, icpac) = (starts::dekads_25_20()?, starts::icpac()?);
+    let dekadal = |year| karare.start(dekads, "02-01..05-31".parse()?, year);
     let (mut printed, mut never) = (Compared::default(), Compared::default());
     for (year, dekad, day) in STARTS {
         let expected = match dekad {
-            Some(number) => Dekad::new(year, number)
-                .map(|dekad| Onset::On(dekad.first_day()))
-                .context("a year has 36 dekads")?,
-            None => Onset::None,
+            Some(number) => {
+                let dekad = Dekad::new(year, number).context("a year has 36 dekads")?;
+                Some(dekad.first_day())
+            }
+            None => None,
         };
         printed.same(&dekadal(year)?, &expected);
         let expected = match day {
-            Some((month, day)) => Onset::On(window(year, (month, day), (month, day))?.start),
-            None => Onset::None,
+            Some((month, day)) => Some(window(year, (month, day), (month, day))?.start),
+            None => None,
         };
-        let icpac: Daily = ICPAC;
-        let search = window(year, (3, 1), (5, 31))?;
-        printed.same(&karare.onset(Detector::Daily(icpac), search), &expected);
+        let found = karare.start(icpac, "03-01..05-31".parse()?, year)?;
+        printed.same(&found, &expected);
     }
     let mut without = Vec::new();
     for year in YEARS {
         let found = dekadal(year)?;
-        never.same(&(found == Onset::None), &NO_START.contains(&year));
-        if found == Onset::None {
+        never.same(&found.is_none(), &NO_START.contains(&year));
+        if found.is_none() {
             without.push(year.to_string());
         }
     }

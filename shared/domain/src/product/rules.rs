@@ -63,6 +63,7 @@ impl Product {
             return Ok(());
         }
         self.validate_terms()?;
+        self.validate_sources()?;
         self.validate_vegetation()?;
         self.validate_starts()?;
         self.validate_indices()
@@ -79,6 +80,10 @@ impl Product {
             (
                 "settlement.borderline_se".to_owned(),
                 self.settlement.borderline_se.is_some(),
+            ),
+            (
+                "settlement.variogram".to_owned(),
+                self.settlement.variogram.is_some(),
             ),
         ];
         for phase in &self.phases {

@@ -66,14 +66,15 @@ pub(super) fn validate_rain_triggers(zone: &Zone) -> Result<(), ProductError> {
             return Err(fault(field(), "trigger, exit and normal need schema = 2"));
         }
         let sane = match (trigger.trigger_mm, trigger.exit_mm) {
-            (Some(from), Some(to)) => 0 <= to && to <= from && from <= 10_000,
+            // rain is never below 0 mm: such a cover could never pay
+            (Some(from), Some(to)) => 0 <= to && to <= from && (1..=10_000).contains(&from),
             _ => false,
         };
         if !sane {
             return Err(fault(
                 field(),
                 format!(
-                    "phase `{}` needs 0 <= exit_mm <= trigger_mm <= 10000",
+                    "phase `{}` needs 0 <= exit_mm <= trigger_mm <= 10000, and a trigger above 0",
                     trigger.phase
                 ),
             ));
@@ -254,11 +255,17 @@ fn validate_trigger(
         Direction::Deficit => (to, from, "exit <= trigger"),
         Direction::Excess => (from, to, "trigger <= exit"),
     };
-    if lowest <= low.milli() && low <= high && high.milli() <= highest {
+    // a climate that leaves no room between trigger and the end of the scale is not insured: the
+    // cover could never pay
+    let can_pay = match phase.direction() {
+        Direction::Deficit => from.milli() > lowest,
+        Direction::Excess => from.milli() < highest,
+    };
+    if lowest <= low.milli() && low <= high && high.milli() <= highest && can_pay {
         Ok(())
     } else {
         wrong(format!(
-            "needs {} <= {order} <= {} {unit}",
+            "needs {} <= {order} <= {} {unit}, and a trigger that the index can pass",
             whole(lowest),
             whole(highest)
         ))

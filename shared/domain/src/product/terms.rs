@@ -144,4 +144,19 @@ pub struct SettlementTerms {
     /// Schema 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub borderline_se: Option<u8>,
+    /// Exponential variogram of daily rain by which stations around the cell are kriged. Schema 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variogram: Option<VariogramTerms>,
+}
+
+/// Exponential variogram of daily rain: nugget + sill (1 - e^(-h / range)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariogramTerms {
+    /// Half the variance between two gauges side by side, mm².
+    pub nugget_mm2: Decimal,
+    /// What distance adds in the end, mm².
+    pub sill_mm2: Decimal,
+    /// Distance at which 1 - 1/e of that is reached, km.
+    pub range_km: Decimal,
 }

@@ -88,28 +88,63 @@ pub(crate) fn shipped() -> Vec<Product> {
     paths.iter().map(read).collect()
 }
 
+/// Documents that policies were sold under and that a newer version has replaced.
+const REPLACED: [(&str, &str); 2] = [
+    (
+        include_str!("../../testdata/products/KE-MZ-DI-LR.1.toml"),
+        "ac82377242c1ba4038bb587a3b679049a791c0590e71369efcc0631eb70746d5",
+    ),
+    (
+        include_str!("../../testdata/products/KE-MZ-PD-LR.1.toml"),
+        "4c9484513715a873d3365cd8a70c2b7814621fa39a67c9e1e9b768268faf6f60",
+    ),
+];
+
 #[test]
 fn what_was_sold_keeps_its_hash() {
-    for (code, hash) in [
-        (
-            "KE-MZ-DI-LR",
-            "ac82377242c1ba4038bb587a3b679049a791c0590e71369efcc0631eb70746d5",
-        ),
-        (
-            "KE-MZ-PD-LR",
-            "4c9484513715a873d3365cd8a70c2b7814621fa39a67c9e1e9b768268faf6f60",
-        ),
-    ] {
-        let product = shipped().into_iter().find(|p| p.code == code).unwrap();
+    for (text, hash) in REPLACED {
+        let product = Product::from_toml(text).unwrap();
         assert_eq!((product.schema, product.hash().as_str()), (1, hash));
         // and is read back from what was stored
         let stored: Product = serde_json::from_slice(&product.canonical()).unwrap();
         assert_eq!(stored, product);
+        // its policies are still settled by its own triggers, in wards that are no longer sold
+        let zone = product.zone_of_ward("0235").unwrap();
+        let [season] = zone.triggers.as_slice() else {
+            panic!("{zone:?}");
+        };
+        assert_eq!((season.trigger_mm, season.exit_mm), (Some(278), Some(95)));
     }
     assert_eq!(
         phase_deficit().hash(),
         "4f8a7c9a0d378bb21846518fcd37ba34da58ffc1d671bfecab4ee73147eb76e9"
     );
+}
+
+/// Documents that policies are sold under now. A change of one of them goes into `testdata` and
+/// `REPLACED` as it was, and its new hash here.
+const SOLD: [(&str, u16, &str); 2] = [
+    (
+        "KE-MZ-DI-LR",
+        2,
+        "f84082a1c2ce5fc667412c5d3f16f61f8b2c128e4f78d86cd35801addf03e4c5",
+    ),
+    (
+        "KE-MZ-PD-LR",
+        1,
+        "e2979fcc7f42a4e954823a4e93a9675263bba973194d04cafbe7050be6bcc57f",
+    ),
+];
+
+#[test]
+fn what_is_sold_keeps_its_hash() {
+    let sold: Vec<(String, u16, String)> = shipped()
+        .into_iter()
+        .filter(|product| !product.is_draft())
+        .map(|product| (product.code.clone(), product.schema, product.hash()))
+        .collect();
+    let expected = SOLD.map(|(code, schema, hash)| (code.to_owned(), schema, hash.to_owned()));
+    assert_eq!(sold, expected);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod africastalking;
 mod mpesa;
 mod pinata;
+mod sentinel2;
 mod swypt;
 mod weatherxm;
 mod wire;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Acker, Channel, Connection};
@@ -80,23 +80,40 @@ impl RabbitConsumer {
             return Ok(None);
         };
         match timeout(IDLE, open.stream.next()).await {
-            Ok(Some(Ok(delivery))) => {
+            Ok(came) => Ok(self.received(came)),
+            Err(_) if !open.is_usable() => {
+                self.open = None;
+                Ok(None)
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// A message that the broker has sent already; never waits.
+    pub(crate) fn take_ready(&mut self) -> Option<Delivery> {
+        let came = self.open.as_mut()?.stream.next().now_or_never()?;
+        self.received(came)
+    }
+
+    /// What the subscription gave; an end or a fault of it makes the next call subscribe anew.
+    fn received(
+        &mut self,
+        came: Option<Result<lapin::message::Delivery, lapin::Error>>,
+    ) -> Option<Delivery> {
+        match came {
+            Some(Ok(delivery)) => {
                 let topology = &self.rabbit.0.topology;
                 let (work, parked) = (topology.work(self.role), topology.parked(self.role));
-                return Ok(Some(received(delivery, &work, parked, &open.parking)));
+                let parking = &self.open.as_ref()?.parking;
+                return Some(received(delivery, &work, parked, parking));
             }
-            Ok(Some(Err(error))) => {
+            Some(Err(error)) => {
                 tracing::warn!(role = %self.role, %error, "the consumer was interrupted");
-                self.open = None;
             }
-            Ok(None) => {
-                tracing::warn!(role = %self.role, "the consumer's stream ended");
-                self.open = None;
-            }
-            Err(_) if !open.is_usable() => self.open = None,
-            Err(_) => {}
+            None => tracing::warn!(role = %self.role, "the consumer's stream ended"),
         }
-        Ok(None)
+        self.open = None;
+        None
     }
 
     /// Stops consuming; what was not answered returns to the queue.

@@ -308,9 +308,10 @@ async fn an_index_is_rung_for_only_where_a_partner_with_policies_of_the_risk_ask
     let risk_id = partner.house.season.risk_id;
     let is_watched = async || {
         let mut conn = partner.house.context.pool.acquire().await.unwrap();
-        store::endpoints::is_index_watched(&mut conn, risk_id)
+        store::endpoints::list_index_watched(&mut conn, &[risk_id])
             .await
             .unwrap()
+            .contains(&risk_id)
     };
     assert!(is_watched().await);
     let kinds = "update endpoints set kinds = '{payout.paid}'";

@@ -11,7 +11,7 @@ use simulation::op::Op;
 use simulation::system::{Servers, System};
 
 /// Wards of the products' zones, one a farmer.
-const WARDS: [&str; 4] = ["0234", "0235", "0233", "0237"];
+const WARDS: [&str; 4] = ["0234", "0236", "0233", "0239"];
 
 /// Counts systems of this process, so that each has its own database.
 static BUILT: AtomicU32 = AtomicU32::new(0);

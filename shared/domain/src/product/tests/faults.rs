@@ -146,6 +146,7 @@ phases.season.anchor <- weight_bp -> anchor = { on = "calendar" }\nweight_bp
 phases.season.steps <- weight_bp -> steps = []\nweight_bp
 zones.marsabit.triggers <- trigger_mm = 278, exit_mm = 95 -> trigger = 278, exit = 95
 zones.marsabit.triggers <- trigger_mm = 278 -> trigger_mm = 278, normal = 300
+zones.marsabit.triggers <- trigger_mm = 278, exit_mm = 95 -> trigger_mm = 0, exit_mm = 0
 zones.marsabit.triggers <- trigger_mm = 278,  -> nothing
 zones.marsabit.triggers <- , exit_mm = 95 -> nothing
 "#,

@@ -13,3 +13,4 @@
 mod days;
 mod observed;
 mod runs;
+mod sources;

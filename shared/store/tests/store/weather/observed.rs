@@ -5,8 +5,8 @@ use chrono::Utc;
 use chrono::{DateTime, NaiveDate};
 use domain::id::{ProductVersionId, RiskId};
 use domain::product::Product;
-use store::observations::{self, UtcDay};
-use store::stations::{self, Candidate};
+use store::observations::{self, PlannedDay, UtcDay};
+use store::stations::{self, Candidate, Ranked};
 use store::{Connection, StoreError, products, risks};
 use uuid::Uuid;
 
@@ -75,6 +75,14 @@ pub(crate) fn candidate(id: &str, distance_m: i32) -> Candidate {
     }
 }
 
+pub(crate) fn ranked(station_id: &str, rank: i16) -> Ranked {
+    Ranked {
+        risk_id: risk_id(),
+        station_id: station_id.to_owned(),
+        rank,
+    }
+}
+
 /// A risk observed by `a` and confirmed by `b`.
 pub(crate) async fn an_observed_risk(conn: &mut Connection) -> RiskId {
     let risk = a_risk(conn).await;
@@ -82,18 +90,32 @@ pub(crate) async fn an_observed_risk(conn: &mut Connection) -> RiskId {
     stations::record_candidates(conn, now(), risk, &both)
         .await
         .unwrap();
-    let ranked = [("a".to_owned(), 1), ("b".to_owned(), 2)];
-    assert_eq!(stations::rank(conn, risk, &ranked).await.unwrap(), 2);
-    risks::mark_frozen(conn, now(), risk).await.unwrap();
+    let ranked = [ranked("a", 1), ranked("b", 2)];
+    assert_eq!(stations::rank(conn, &ranked).await.unwrap(), 2);
+    risks::mark_frozen(conn, now(), &[risk]).await.unwrap();
     risk
 }
 
 /// The fifth of March at station `a`, due.
 pub(crate) async fn a_day(conn: &mut Connection) -> UtcDay {
     let id = Uuid::from_u128(5);
-    let day = [(id, date("2026-03-05"), at("2026-03-06T02:00:00Z"))];
-    observations::plan_days(conn, "a", &day).await.unwrap();
-    observations::find_day(conn, id).await.unwrap().unwrap()
+    observations::plan_days(conn, &[planned(id)]).await.unwrap();
+    the_day(conn, id).await
+}
+
+pub(crate) fn planned(id: Uuid) -> PlannedDay {
+    PlannedDay {
+        id,
+        station_id: "a".to_owned(),
+        utc_date: date("2026-03-05"),
+        due_at: at("2026-03-06T02:00:00Z"),
+    }
+}
+
+/// A day that is known.
+pub(crate) async fn the_day(conn: &mut Connection, id: Uuid) -> UtcDay {
+    let mut found = observations::find_days(conn, &[id]).await.unwrap();
+    found.pop().unwrap()
 }
 
 pub(crate) fn is_stale<T>(result: &Result<T, StoreError>) -> bool {

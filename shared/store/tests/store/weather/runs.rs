@@ -7,7 +7,7 @@ use domain::index::PhaseSum;
 use domain::measure::RainUm;
 use sqlx::PgPool;
 use store::index_runs::{self, NewRun};
-use store::{risks, scenes};
+use store::{Connection, risks, scene_checks};
 
 use super::observed::{a_risk, an_observed_risk, date, decide, now};
 
@@ -24,31 +24,30 @@ async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
         stations: 2,
         missing_days: 0,
         confidence: 98,
+        vegetation_milli: Some(-1_250),
+        index_se_bp: Some(310),
+        checks: &[],
         is_final: true,
         manifest_hash: hash,
         engine_version: "engine",
     };
-    let (first, is_new) = index_runs::record(&mut conn, now(), &run(1, "aa"))
-        .await
-        .unwrap();
+    let record = async |conn: &mut Connection, run| {
+        let recorded = index_runs::record(conn, now(), &[run]).await;
+        recorded.unwrap().remove(0)
+    };
+    let settle = async |conn: &mut Connection, run| {
+        let settled = risks::set_final(conn, &[(risk, run)]).await;
+        settled.unwrap()
+    };
+    let (first, is_new) = record(&mut conn, run(1, "aa")).await;
     assert!(is_new);
-    let repeated = index_runs::record(&mut conn, now(), &run(2, "aa"))
-        .await
-        .unwrap();
+    let repeated = record(&mut conn, run(2, "aa")).await;
     assert_eq!(repeated, (first, false));
-    assert!(risks::set_final(&mut conn, risk, first).await.unwrap());
-    assert!(
-        !risks::set_final(&mut conn, risk, first).await.unwrap(),
-        "its bell rings once"
-    );
-    let (later, _) = index_runs::record(&mut conn, now(), &run(3, "bb"))
-        .await
-        .unwrap();
+    assert_eq!(settle(&mut conn, first).await, [risk]);
+    assert_eq!(settle(&mut conn, first).await, [], "its bell rings once");
+    let (later, _) = record(&mut conn, run(3, "bb")).await;
     decide(&mut conn).await;
-    assert!(
-        !risks::set_final(&mut conn, risk, later).await.unwrap(),
-        "it is decided"
-    );
+    assert_eq!(settle(&mut conn, later).await, [], "it is decided");
     let settled = risks::find(&mut conn, risk)
         .await
         .unwrap()
@@ -65,42 +64,37 @@ async fn cell_days_and_absent_scenes_are_written_where_they_changed(pool: PgPool
         day: date(text),
         rain_um: rain_um.map(RainUm),
         source: source.to_owned(),
+        factor_e4: None,
+    };
+    let write = async |conn: &mut Connection, days: &[CellDay]| {
+        let days: Vec<_> = days.iter().map(|day| (risk, day)).collect();
+        let written = index_runs::upsert_cell_days(conn, now(), &days).await;
+        written.unwrap()
     };
     let mut days = [
         day("2026-03-01", Some(0), "primary"),
         day("2026-03-02", None, "missing"),
     ];
-    assert_eq!(
-        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
-            .await
-            .unwrap(),
-        2
-    );
-    assert_eq!(
-        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
-            .await
-            .unwrap(),
-        0
-    );
-    days[1] = day("2026-03-02", Some(700), "second");
-    assert_eq!(
-        index_runs::upsert_cell_days(&mut conn, now(), risk, &days)
-            .await
-            .unwrap(),
-        1
-    );
-    let window = risks::find(&mut conn, risk).await.unwrap().unwrap().window;
-    let inputs = store::bundles::load_inputs(&mut conn, risk, window)
+    assert_eq!(write(&mut conn, &days).await, 2);
+    assert_eq!(write(&mut conn, &days).await, 0);
+    days[1] = CellDay {
+        factor_e4: Some(12_500),
+        ..day("2026-03-02", Some(700), "chirps-v3")
+    };
+    assert_eq!(write(&mut conn, &days).await, 1);
+    let subject = store::evaluations::lock_subject(&mut conn, risk).await;
+    let subject = subject.unwrap().unwrap();
+    let inputs = store::bundles::load_inputs(&mut conn, &subject)
         .await
         .unwrap();
     assert_eq!(inputs.days, days);
     assert!(
-        scenes::record_unconfigured(&mut conn, now(), risk)
+        scene_checks::record_unconfigured(&mut conn, now(), risk)
             .await
             .unwrap()
     );
     assert!(
-        !scenes::record_unconfigured(&mut conn, now(), risk)
+        !scene_checks::record_unconfigured(&mut conn, now(), risk)
             .await
             .unwrap()
     );

@@ -145,6 +145,8 @@ zones.kitui.triggers <- trigger = 60,  -> nothing
 zones.kitui.triggers <- trigger = 60,  -> trigger = 10001, 
 zones.kitui.triggers <- exit = "15.5" -> exit = -1
 zones.kitui.triggers <- trigger = 0, exit = 10 -> trigger = 10, exit = 0
+zones.kitui.triggers <- trigger = 0, exit = 10 -> trigger = 17, exit = 17
+zones.kitui.triggers <- trigger = 60, exit = "15.5" -> trigger = 0, exit = 0
 zones.kitui.triggers <- trigger = 0, exit = 10 -> trigger = 0, exit = 18
 zones.kitui.triggers <- trigger = 75 -> trigger = 101
 zones.kitui.triggers <- normal = 160 -> normal = 0
