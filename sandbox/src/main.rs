@@ -21,6 +21,12 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Drives a whole season over HTTP and judges it.
     Season(Box<SeasonArgs>),
+    /// Asks the running process whether it is alive: exit 0 if so, for container health checks.
+    Health {
+        /// Its private port.
+        #[arg(long, env = "METRICS_PORT", default_value_t = 9098)]
+        metrics_port: u16,
+    },
 }
 
 #[tokio::main]
@@ -31,5 +37,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Season(args) => sandbox::season::run(*args).await,
+        Command::Health { metrics_port } => {
+            let url = format!("http://127.0.0.1:{metrics_port}/health/live");
+            anyhow::ensure!(
+                runtime::http::is_healthy(&url).await,
+                "{url} does not answer that it is alive"
+            );
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

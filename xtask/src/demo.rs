@@ -157,7 +157,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         lock.try_lock().is_ok(),
         "another demo is running in this checkout; wait for it or end it with Ctrl-C"
     );
-    for part in ["logs", "evidence"] {
+    for part in ["logs", "evidence", "metrics"] {
         let dir = home.join(part);
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
@@ -248,6 +248,7 @@ impl Season<'_> {
             .join(format!("demo-{}.json", crate::ports::random_hex(4)));
         let mut stack = Stack::start(context, &plan, record)?;
         let verdict = self.drive(&plan, &mut stack, servers);
+        self.keep_metrics(&plan)?;
         if self.options.chaos {
             context.say(
                 "chaos",
@@ -272,6 +273,19 @@ impl Season<'_> {
             servers.drop_database(&database)?;
         }
         verdict
+    }
+
+    /// What every process counted in this season: `deploy-check` holds rules and dashboards against it.
+    fn keep_metrics(&self, plan: &Plan) -> anyhow::Result<()> {
+        let folder = self.home.join("metrics");
+        fs::create_dir_all(&folder)?;
+        for (role, port) in &plan.ports.metrics {
+            // a process that chaos has just killed counts nothing
+            if let Some(text) = crate::http::body(*port, "/metrics") {
+                fs::write(folder.join(format!("{role}.prom")), text)?;
+            }
+        }
+        Ok(())
     }
 
     fn drive(&self, plan: &Plan, stack: &mut Stack, servers: &mut Servers) -> anyhow::Result<()> {

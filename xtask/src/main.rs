@@ -10,6 +10,7 @@ mod clock;
 mod context;
 mod contract;
 mod demo;
+mod deploy;
 mod docs;
 mod environment;
 mod http;
@@ -145,6 +146,20 @@ Examples
     Check,
     /// Check the rules of the house that no compiler knows
     Tidy,
+    /// Hold everything under deploy/ against the tools that know its kind
+    #[command(after_help = "\
+What happens
+  Manifests are rendered and held against strict schemas, the cluster's own admission rules and the
+  programs' own configuration, and so on: a row for each artefact, with the tool and its verdict.
+  Nothing is deployed and no cloud, cluster or image registry is asked. Tools are installed once, from
+  the usual package indexes, into target/deploy-tools. It fails when a row failed; what cannot be
+  proven on this machine says why.
+
+Examples
+  cargo xtask deploy-check
+  cargo xtask deploy-check --full
+  cargo xtask deploy-check --only kubernetes,secrets")]
+    DeployCheck(deploy::Options),
     /// Regenerate .sqlx, the offline query cache
     Sqlx,
     /// Regenerate docs/queues.md, docs/metrics.md, docs/config.md, docs/openapi.json and the codes
@@ -200,6 +215,7 @@ fn run(context: &Context, task: &Task) -> anyhow::Result<()> {
         Task::Test(options) => testing::run(context, options),
         Task::Check => check::run(context),
         Task::Tidy => tidy::run(context),
+        Task::DeployCheck(options) => deploy::run(context, options),
         Task::Sqlx => sqlx_cache::regenerate(context),
         Task::Docs => docs::regenerate(context),
         Task::Servers { action } => serve(context, action),

@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# Puts a new build beside the one that serves, looks at it, moves everybody over, watches, and goes
+# back by itself if that was a mistake. Nobody's request is lost: the old one serves until the new one
+# has proven itself, and finishes what it has begun.
+#
+#   deploy-blue-green.sh kubernetes        production, in the cluster of the current kubectl context
+#   deploy-blue-green.sh nginx             one machine: two backends behind an nginx
+#
+# Steps of both: find the slot that does not serve · bring it up with the new build · health-check.sh
+# and smoke-tests.sh against it alone · switch · watch for WATCH_SECONDS (120) · end the old one, or
+# switch back. Exit 0 when the new build serves, 1 when the old one does (again), 2 on a wrong call.
+#
+# kubernetes: the Service `backend-service` selects a slot by microcrop.io/slot.
+#   TAG               of the images, needed; REGISTRY in front of their names (…amazonaws.com)
+#   OVERLAY           deploy/kubernetes/overlays/production; has the folders blue/ and green/
+#   NAMESPACE         microcrop
+#   PUBLIC            environment or address that is watched; default the overlay's
+#   PROMETHEUS        address of Prometheus; if given, its error rate is watched too (5 %, as HighErrorRate)
+# nginx:
+#   UPSTREAM_FILE     the file with `server HOST:PORT` that nginx includes
+#   BLUE, GREEN       HOST:PORT of the two slots
+#   START, STOP       commands that start and stop a slot; they are given its name and HOST:PORT
+#   RELOAD            command that makes nginx read its files again; default `nginx -s reload`
+#   PUBLIC            address of nginx
+#   DRAIN_SECONDS     30: how long the old nginx workers may finish what they had begun
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/ci-cd/scripts/place.sh
+. "$here/place.sh"
+
+usage() {
+    sed -n '2,30s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+}
+[ $# -eq 1 ] || usage
+
+watch_seconds=${WATCH_SECONDS:-120}
+watch_pause=${WATCH_PAUSE_SECONDS:-2}
+# bad answers in a row that mean it: one may be the network's
+bad_max=${WATCH_BAD_MAX:-3}
+
+other() { if [ "$1" = blue ]; then echo green; else echo blue; fi; }
+
+# ----------------------------------------------------------------------------------- kubernetes
+kubernetes_check() {
+    need kubectl curl
+    : "${TAG:?TAG of the images is needed}"
+    overlay=${OVERLAY:-$root/deploy/kubernetes/overlays/production}
+    if ! [ -d "$overlay/blue" ] || ! [ -d "$overlay/green" ]; then
+        die "$overlay has no folders blue and green"
+    fi
+    public=${PUBLIC:-$(basename "$overlay")}
+}
+kubernetes_active() {
+    kubectl --namespace "$namespace" get service backend-service \
+        --output jsonpath='{.spec.selector.microcrop\.io/slot}' 2>/dev/null || true
+}
+kubernetes_start() {
+    local slot=$1 replicas=3 serving
+    local own=("Deployment/microcrop-backend-$slot" "HorizontalPodAutoscaler/backend-hpa-$slot")
+    local later=(Deployment/microcrop-data-processor Deployment/microcrop-workers)
+    if [ -n "$active" ]; then
+        # as many as serve now, or the new one would begin by being too few
+        serving=$(kubectl --namespace "$namespace" get deployment "microcrop-backend-$active" --output jsonpath='{.spec.replicas}' 2>/dev/null || true)
+        if [ -n "$serving" ] && [ "$serving" -gt "$replicas" ]; then replicas=$serving; fi
+    fi
+    "$here/render.sh" "$overlay/$slot" "$TAG" >"$work/all.yml"
+    # what everybody shares first: settings, policies, the migration of this release (forward only, and
+    # compatible with the build that still serves). Not backend-service: where it points is the switch
+    documents drop "$work/all.yml" "${own[@]}" "${later[@]}" Service/backend-service >"$work/shared.yml"
+    documents keep "$work/all.yml" "${own[@]}" >"$work/slot.yml"
+    documents keep "$work/all.yml" Service/backend-service >"$work/service.yml"
+    documents keep "$work/all.yml" "${later[@]}" >"$work/later.yml"
+    "$here/migrate.sh" kubernetes "$work/shared.yml"
+    kubectl --namespace "$namespace" apply --filename "$work/slot.yml"
+    kubectl --namespace "$namespace" scale "deployment/microcrop-backend-$slot" --replicas "$replicas"
+    kubectl --namespace "$namespace" rollout status "deployment/microcrop-backend-$slot" --timeout 300s
+}
+kubernetes_place() { echo "$1"; }
+kubernetes_switch() {
+    kubectl --namespace "$namespace" patch service backend-service --type merge \
+        --patch "{\"spec\":{\"selector\":{\"microcrop.io/slot\":\"$1\"}}}"
+}
+kubernetes_first() {
+    kubectl --namespace "$namespace" apply --filename "$work/service.yml"
+}
+# whatever does not answer people rolls by itself, one pod at a time; last, because what it writes may
+# be readable to the new backend only
+kubernetes_rest() {
+    kubectl --namespace "$namespace" apply --filename "$work/later.yml"
+    local deployment
+    for deployment in microcrop-data-processor microcrop-workers; do
+        kubectl --namespace "$namespace" rollout status "deployment/$deployment" --timeout 600s
+    done
+}
+kubernetes_stop() {
+    # none, not gone: the next release finds it, and its autoscaler rests while there are none
+    kubectl --namespace "$namespace" scale "deployment/microcrop-backend-$1" --replicas 0
+}
+kubernetes_bad() {
+    [ -n "${PROMETHEUS:-}" ] || return 1
+    local answer
+    answer=$(curl --silent --max-time 5 --get "$PROMETHEUS/api/v1/query" --data-urlencode \
+        'query=sum(rate(http_requests_total{status=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.05') || return 1
+    case $answer in *'"result":[]'*) return 1 ;; *'"status":"success"'*) return 0 ;; *) return 1 ;; esac
+}
+
+# ----------------------------------------------------------------------------------- nginx
+nginx_check() {
+    need curl sed
+    : "${UPSTREAM_FILE:?the file nginx includes is needed}" "${BLUE:?HOST:PORT of blue is needed}"
+    : "${GREEN:?HOST:PORT of green is needed}" "${START:?the command that starts a slot is needed}"
+    : "${STOP:?the command that stops a slot is needed}" "${PUBLIC:?the address of nginx is needed}"
+    public=$PUBLIC
+    reload=${RELOAD:-nginx -s reload}
+}
+nginx_address() { if [ "$1" = blue ]; then echo "$BLUE"; else echo "$GREEN"; fi; }
+nginx_active() {
+    local slot
+    for slot in blue green; do
+        if grep -qE "^[[:space:]]*server[[:space:]]+$(nginx_address "$slot" | sed 's/\./\\./g')[ ;]" "$UPSTREAM_FILE"; then
+            echo "$slot"
+            return
+        fi
+    done
+}
+nginx_start() { bash -c "$START \"\$@\"" start "$1" "$(nginx_address "$1")"; }
+nginx_place() { echo "http://$(nginx_address "$1")"; }
+nginx_switch() {
+    local draft
+    # beside it, then renamed over it: nginx never reads half a file
+    draft=$(mktemp "$(dirname "$UPSTREAM_FILE")/.switch.XXXXXX")
+    sed -E "s/^([[:space:]]*server[[:space:]]+)[^ ;]+/\1$(nginx_address "$1")/" "$UPSTREAM_FILE" >"$draft"
+    chmod --reference "$UPSTREAM_FILE" "$draft"
+    mv "$draft" "$UPSTREAM_FILE"
+    bash -c "$reload"
+}
+nginx_first() { nginx_switch "$idle"; }
+nginx_rest() { :; }
+nginx_stop() {
+    # the workers of before the reload finish their answers first; they hold connections to it
+    sleep "${DRAIN_SECONDS:-30}"
+    bash -c "$STOP \"\$@\"" stop "$1" "$(nginx_address "$1")"
+}
+nginx_bad() { return 1; }
+
+# ----------------------------------------------------------------------------------- the steps
+driver=$1
+case $driver in kubernetes | nginx) ;; *) usage ;; esac
+"${driver}_check"
+work=$(mktemp -d)
+switched=no
+started=no
+
+finish() {
+    local status=$?
+    trap - EXIT INT TERM
+    if [ "$status" -ne 0 ] && [ "$switched" = yes ] && [ -n "$active" ]; then
+        say "ROLLBACK: $active serves again"
+        if ! "${driver}_switch" "$active"; then
+            say "THE ROLLBACK FAILED: point the backends at $active by hand"
+        fi
+    fi
+    if [ "$status" -ne 0 ] && [ "$started" = yes ] && [ -n "$active" ]; then
+        say "ending $idle, which does not serve"
+        "${driver}_stop" "$idle" || say "$idle could not be ended; it serves nobody"
+    fi
+    leave
+    rm -rf "$work"
+    [ "$status" -eq 0 ] || status=1
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+active=$("${driver}_active")
+idle=$(other "${active:-green}")
+say "serving: ${active:-nobody}; the new build goes to $idle"
+
+started=yes
+"${driver}_start" "$idle"
+"$here/health-check.sh" "$("${driver}_place" "$idle")"
+"$here/smoke-tests.sh" "$("${driver}_place" "$idle")"
+
+if [ -z "$active" ]; then
+    "${driver}_first"
+else
+    switched=yes
+    "${driver}_switch" "$idle"
+fi
+say "switched to $idle; watching for $watch_seconds s"
+
+reach "$public"
+bad=0
+until_second=$((SECONDS + watch_seconds))
+while [ "$SECONDS" -lt "$until_second" ]; do
+    status=$(curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' "$url/health/ready" || true)
+    if [ "$status" != 200 ]; then
+        bad=$((bad + 1))
+        say "bad answer $bad of $bad_max: $status"
+    elif "${driver}_bad"; then
+        bad=$((bad + 1))
+        say "bad answer $bad of $bad_max: more than 5 % of requests fail"
+    else
+        bad=0
+    fi
+    [ "$bad" -lt "$bad_max" ] || die "the new build does not do well"
+    sleep "$watch_pause"
+done
+"$here/smoke-tests.sh" "$url"
+"${driver}_rest"
+
+# from here on there is no way back but another release
+switched=no
+started=no
+if [ -n "$active" ]; then
+    say "ending $active"
+    "${driver}_stop" "$active"
+fi
+say "$idle serves"

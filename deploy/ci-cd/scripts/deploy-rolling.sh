@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Brings an environment to a release by rolling updates: no pod less than before at any moment
+# (maxUnavailable 0). For staging and dev; production goes by deploy-blue-green.sh.
+#
+#   deploy-rolling.sh staging TAG
+#
+# Order: check, migrate, then everything; then the health check and the smoke tests. Rolls the
+# deployments back if one does not come up or the tests fail. REGISTRY as in render.sh.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/ci-cd/scripts/place.sh
+. "$here/place.sh"
+
+[ $# -eq 2 ] || die "deploy-rolling.sh ENVIRONMENT TAG"
+need kubectl curl
+environment=$1
+tag=$2
+overlay=$root/deploy/kubernetes/overlays/$environment
+[ -d "$overlay/app" ] || die "$environment has no overlay, or is not rolled (production: deploy-blue-green.sh)"
+namespace=$(sed -n 's/^namespace: *//p' "$overlay/app/kustomization.yaml")
+deployments=(microcrop-backend microcrop-data-processor microcrop-workers)
+
+work=$(mktemp -d)
+applied=no
+finish() {
+    local status=$?
+    trap - EXIT
+    if [ "$status" -ne 0 ] && [ "$applied" = yes ]; then
+        for deployment in "${deployments[@]}"; do
+            say "ROLLBACK: $deployment"
+            kubectl --namespace "$namespace" rollout undo "deployment/$deployment" || say "$deployment could not be rolled back"
+        done
+    fi
+    leave
+    rm -rf "$work"
+    exit "$status"
+}
+trap finish EXIT
+
+"$here/render.sh" "$overlay/app" "$tag" >"$work/manifests.yml"
+documents drop "$work/manifests.yml" "${deployments[@]/#/Deployment/}" >"$work/shared.yml"
+NAMESPACE=$namespace "$here/migrate.sh" kubernetes "$work/shared.yml"
+applied=yes
+kubectl --namespace "$namespace" apply --filename "$work/manifests.yml"
+for deployment in "${deployments[@]}"; do
+    kubectl --namespace "$namespace" rollout status "deployment/$deployment" --timeout 600s
+done
+"$here/health-check.sh" "$environment"
+"$here/smoke-tests.sh" "$environment"
+say "$environment runs $tag"

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# Which deployment is meant, and how to reach it. Sourced by the scripts beside it, never run.
+#
+#   reach PLACE     sets `url`. PLACE is an address (http://…), an environment with a folder in
+#                   deploy/kubernetes/overlays (its public address is in there), or `blue` or `green`:
+#                   that slot of the cluster, reached through a forwarded port until the script ends
+#   documents keep|drop FILE KIND/NAME…    the manifests of a rendered file that are, or are not, named
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+namespace=${NAMESPACE:-microcrop}
+forwards=()
+
+say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*"; }
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+need() {
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || die "$program is not installed"
+    done
+}
+
+# ends the forwarded ports this very script opened
+leave() {
+    local pid
+    for pid in "${forwards[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    forwards=()
+}
+
+# the public address of an environment, from the one place it is written in
+public_address() {
+    local settings=$root/deploy/kubernetes/overlays/$1/config/config.env
+    [ -r "$settings" ] || return 1
+    sed -n 's/^PUBLIC_BASE_URL=//p' "$settings"
+}
+
+# forward SERVICE: a free port of this machine to port 80 of a Service; sets `url`
+forward() {
+    need kubectl
+    local log line
+    log=$(mktemp)
+    kubectl --namespace "$namespace" port-forward "service/$1" :80 >"$log" 2>&1 &
+    forwards+=($!)
+    for _ in $(seq 1 50); do
+        line=$(grep -o '127\.0\.0\.1:[0-9]*' "$log" | head -n 1 || true)
+        if [ -n "$line" ]; then
+            rm -f "$log"
+            url=http://$line
+            return 0
+        fi
+        kill -0 "${forwards[-1]}" 2>/dev/null || break
+        sleep 0.2
+    done
+    cat "$log" >&2
+    rm -f "$log"
+    die "the service $1 of $namespace cannot be reached"
+}
+
+reach() {
+    case $1 in
+        http://* | https://*) url=${1%/} ;;
+        blue | green) forward "backend-$1" ;;
+        *)
+            url=$(public_address "$1") || die "$1 is neither an address, nor an environment, nor blue or green"
+            [ -n "$url" ] || die "deploy/kubernetes/overlays/$1 names no PUBLIC_BASE_URL"
+            ;;
+    esac
+}
+
+# kustomize prints each object's fields in order, so `kind:` and `  name:` below `metadata:` are plain
+documents() {
+    local mode=$1 file=$2
+    shift 2
+    awk -v mode="$mode" -v names=" $* " '
+        function flush() {
+            if (text != "") {
+                found = index(names, " " kind "/" name " ") > 0
+                if ((mode == "keep") == found) printf "---\n%s", text
+            }
+            text = ""; kind = ""; name = ""; inside = 0
+        }
+        /^---$/ { flush(); next }
+        { text = text $0 "\n" }
+        /^[a-zA-Z]/ { inside = ($0 == "metadata:") }
+        /^kind: / { kind = $2 }
+        inside && /^  name: / && name == "" { name = $2 }
+        END { flush() }' "$file"
+}

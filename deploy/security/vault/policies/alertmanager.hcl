@@ -1,0 +1,4 @@
+# Whom Alertmanager tells.
+path "ENVIRONMENT/microcrop/data/alertmanager" {
+  capabilities = ["read"]
+}

@@ -1,0 +1,4 @@
+# Grafana's first person.
+path "ENVIRONMENT/microcrop/data/grafana" {
+  capabilities = ["read"]
+}
