@@ -12,6 +12,7 @@ mod ingest;
 mod machine;
 mod measure;
 mod nightly;
+mod page;
 mod profile;
 mod rows;
 mod science;
@@ -35,6 +36,7 @@ use crate::progress::print_line;
 use crate::servers::{Servers, Urls, Wanted};
 use crate::stack::{Plan, PortPlan, run_once};
 use machine::Pinning;
+use page::Page;
 
 /// Farmers who can dial, each once in a window.
 const FARMERS: u32 = 100_000;
@@ -47,7 +49,7 @@ pub(crate) struct Options {
     /// Fewer and shorter rounds, nothing written to docs/
     #[arg(long)]
     quick: bool,
-    /// Only these rows; nothing written to docs/
+    /// Only these rows; a page under docs/ is written if all of its rows are among them
     #[arg(long, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<rows::Row>,
     /// Leave the flame graph out
@@ -68,8 +70,9 @@ impl Options {
         all.filter(|row| self.wants(*row)).any(is_such)
     }
 
-    fn is_full(&self) -> bool {
-        !self.quick && self.rows.is_empty()
+    /// Whether this run measures all of a page, in full.
+    fn is_whole(&self, page: &Page) -> bool {
+        !self.quick && page.rows().all(|row| self.wants(row))
     }
 
     /// Rounds, seconds of warm-up and seconds counted of one window.
@@ -123,7 +126,7 @@ impl Ground {
     }
 }
 
-/// Builds, seeds, measures, prints and, for a whole run, writes docs/benchmarks.md.
+/// Builds, seeds, measures, prints, and writes the pages of docs/ that were measured whole.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let home = context.root.join("target/bench");
     fs::create_dir_all(&home)?;
@@ -167,38 +170,50 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         urls: Urls::default(),
         env: Vec::new(),
     };
-    let mut facts = machine::facts(&ground);
+    let facts = machine::facts(&ground);
     for (name, fact) in &facts {
         ground.say("machine", format!("{name}: {fact}"));
     }
-    let mut outcome = table::Outcome::default();
     if served {
-        facts.extend(serve(&mut ground, options, &mut outcome)?);
+        let mut page = Page::doors();
+        let servers = serve(&mut ground, options, &mut page.outcome)?;
+        finish(&ground, options, &page, [facts.clone(), servers].concat())?;
     }
-    if options.wants(rows::Row::Spi) {
-        science::spi(&ground, &mut outcome)?;
+    if science || streamed {
+        let mut page = Page::engine();
+        if options.wants(rows::Row::Spi) {
+            science::spi(&ground, &mut page.outcome)?;
+        }
+        if options.wants(rows::Row::Grid) {
+            science::grid(&ground, &mut page.outcome)?;
+        }
+        let servers = if streamed {
+            stream(&ground, options, &mut page.outcome)?
+        } else {
+            Vec::new()
+        };
+        finish(&ground, options, &page, [facts, servers].concat())?;
     }
-    if options.wants(rows::Row::Grid) {
-        science::grid(&ground, &mut outcome)?;
-    }
-    if streamed {
-        let known = stream(&ground, options, &mut outcome)?;
-        facts.retain(|(name, _)| known.iter().all(|(other, _)| other != name));
-        facts.extend(known);
-    }
+    Ok(())
+}
 
-    print_line(outcome.table());
-    let page = table::page(&ground, &facts, &outcome);
-    fs::write(ground.home.join("benchmarks.md"), &page)?;
-    if options.is_full() {
-        fs::write(context.root.join("docs/benchmarks.md"), &page)?;
-        profile::publish(&ground, &outcome)?;
-        context.say("bench", "docs/benchmarks.md written");
+/// Prints the table of a page and writes it, under docs/ if it was measured whole.
+fn finish(
+    ground: &Ground,
+    options: &Options,
+    page: &Page,
+    facts: machine::Facts,
+) -> anyhow::Result<()> {
+    print_line(page.outcome.table());
+    let (text, file) = (page.text(ground, &facts), page.file());
+    fs::write(ground.home.join(file), &text)?;
+    if options.is_whole(page) {
+        fs::write(ground.context.root.join("docs").join(file), &text)?;
+        profile::publish(ground, &page.outcome)?;
+        ground.say("bench", format!("docs/{file} written"));
     } else {
-        context.say(
-            "bench",
-            "a partial run: target/bench/benchmarks.md written, docs/ left as it is",
-        );
+        let words = format!("not all of it in full: target/bench/{file} written, docs/ left as it is");
+        ground.say("bench", words);
     }
     Ok(())
 }

@@ -18,8 +18,10 @@ use crate::stack::{Plan, Stack, run_once};
 const CELLS: u32 = 5_000;
 /// Policies on them.
 const SIZES: [u32; 3] = [10_000, 100_000, 1_000_000];
-/// The size whose fan-out is measured as well.
+/// The size whose fan-out is measured as well, and whose nights with sweeps as shipped.
 const FANNED_OUT: u32 = 100_000;
+/// As shipped, docs/config.md.
+const SWEEP_SHIPPED_MS: &str = "5000";
 /// Days of the window that have passed on the first night, and on the last.
 const FIRST_NIGHT: u32 = 60;
 const LAST_NIGHT: u32 = 92;
@@ -65,6 +67,7 @@ pub(super) fn run(
         let words = format!("night {} of {rounds}: {}", round + 1, said.join(", "));
         ground.say("nightly", words);
     }
+    let shipped = as_shipped(ground, &mut sites, rounds)?;
     let mut fanned_out = None;
     let closings = if is_quick { 1 } else { rounds };
     for round in 0..closings {
@@ -98,20 +101,45 @@ pub(super) fn run(
         );
     }
     lines(outcome, &sites, |site| &site.nights, "Night, 5,000 indices");
+    let what = format!("Night, sweeps as shipped: {} policies", grouped(FANNED_OUT));
+    let mut line = alone(&shipped).line(&what, "s", SECONDS, (None, None));
+    line.own_goal = Some(Goal::AtMost(SECONDS_AIM));
+    outcome.lines.push(line);
     let what = "Closing night, 5,000 risks decided";
     lines(outcome, &sites, |site| &site.closings, what);
     if let Some(fanned_out) = &fanned_out {
-        let alone = Comparison {
-            ours: fanned_out,
-            floor: None,
-            peer: None,
-        };
         let what = format!("Fan-out of {} policies", grouped(FANNED_OUT));
-        outcome
-            .lines
-            .push(alone.line(&what, "a second", RATE, (None, None)));
+        let line = alone(fanned_out).line(&what, "a second", RATE, (None, None));
+        outcome.lines.push(line);
     }
     Ok(())
+}
+
+fn alone(ours: &Series) -> Comparison<'_> {
+    Comparison {
+        ours,
+        floor: None,
+        peer: None,
+    }
+}
+
+/// Nights of [`FANNED_OUT`] policies with the relay's looks as far apart as shipped: what waits for
+/// a look is in the seconds.
+fn as_shipped(ground: &Ground, sites: &mut [Site], rounds: usize) -> anyhow::Result<Series> {
+    let mut nights = Series::default();
+    let site = sites.iter_mut().find(|site| site.policies == FANNED_OUT);
+    let site = site.context("no such number of policies")?;
+    let hurried = system::set(&mut site.plan, "SWEEP_INTERVAL_MS", SWEEP_SHIPPED_MS);
+    for round in 0..rounds {
+        let night = FIRST_NIGHT + u32::try_from(rounds + round)? + 1;
+        let seconds = night_of(ground, site, night)?;
+        ground.say("nightly", format!("sweeps as shipped: {seconds:.2} s"));
+        nights.0.push(Window::of_pass(f64::from(CELLS), seconds));
+    }
+    if let Some(hurried) = hurried {
+        system::set(&mut site.plan, "SWEEP_INTERVAL_MS", &hurried);
+    }
+    Ok(nights)
 }
 
 /// A line a size; the largest beside the smallest.

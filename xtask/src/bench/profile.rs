@@ -122,7 +122,7 @@ pub(super) fn record(
 
 /// Puts the picture beside the page, if it is small enough.
 pub(super) fn publish(ground: &Ground, outcome: &Outcome) -> anyhow::Result<()> {
-    if let Profile::Drawn { svg, .. } = &outcome.profile {
+    if let Some(Profile::Drawn { svg, .. }) = &outcome.profile {
         let bytes = fs::metadata(svg)?.len();
         ensure!(
             bytes <= PICTURE_BYTES_MAX,

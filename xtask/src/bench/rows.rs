@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use anyhow::{Context as _, ensure};
+use clap::ValueEnum as _;
 
 use super::contestant::{Contestant, Who};
 use super::measure::{CPU, Figure, MEMORY, P50, P99, RATE, Series};
@@ -56,6 +57,12 @@ impl Row {
             self,
             Self::Ussd | Self::Memory | Self::Partner | Self::Callbacks
         )
+    }
+
+    /// What it is called on the command line.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Whether Python packages take part.
@@ -286,7 +293,7 @@ pub(super) fn ussd(
             .context("the backend did not take part")?;
         flush_redis(ground)?;
         let traffic = ussd_traffic(ground, Who::Backend, SESSIONS);
-        outcome.profile = profile::record(ground, backend, &traffic)?;
+        outcome.profile = Some(profile::record(ground, backend, &traffic)?);
     }
     Ok(())
 }

@@ -46,13 +46,10 @@ pub(super) fn plan(
     })
 }
 
-/// Replaces a variable.
-pub(super) fn set(plan: &mut Plan, name: &str, value: &str) {
-    for (known, old) in &mut plan.env {
-        if known == name {
-            value.clone_into(old);
-        }
-    }
+/// Replaces a variable; returns what it was, if it is one.
+pub(super) fn set(plan: &mut Plan, name: &str, value: &str) -> Option<String> {
+    let (_, old) = plan.env.iter_mut().find(|(known, _)| known == name)?;
+    Some(std::mem::replace(old, value.to_owned()))
 }
 
 /// A database that begins as a copy of another, which nobody may be using.
