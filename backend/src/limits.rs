@@ -169,6 +169,26 @@ fn at_least_one(value: u32) -> NonZeroU32 {
     NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN)
 }
 
+/// Makes refusals and apologies known from the start, so that the first of each is an increase.
+pub fn count_from_zero(metrics: &Metrics) {
+    for refused in [
+        ["ussd", "ceiling"],
+        ["ussd", "phone"],
+        ["ussd", "token"],
+        ["ussd", "form"],
+        ["api", "ceiling"],
+        ["partner", "ceiling"],
+        ["operator", "role"],
+    ] {
+        metrics.rejected_inputs.with_label_values(&refused);
+    }
+    for outcome in ["failed", "busy"] {
+        metrics
+            .ussd_sessions
+            .with_label_values(&[outcome, "notice"]);
+    }
+}
+
 /// The answer above an API ceiling.
 pub(crate) fn api_busy(metrics: &Metrics, error: &GovernorError) -> Response<Body> {
     metrics

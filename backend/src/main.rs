@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use backend::app::{App, Parts};
 use backend::door::Door;
-use backend::{Config, migrate, people, webhooks};
+use backend::{Config, limits, migrate, people, webhooks};
 use clap::{Parser, Subcommand};
 use domain::id::{ApiKeyId, OrganisationId};
 use runtime::clock::Clock;
@@ -220,6 +220,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .build_info
         .with_label_values(&[env!("CARGO_PKG_VERSION"), "backend"])
         .set(1);
+    limits::count_from_zero(&app.metrics);
     health::serve(
         metrics_port,
         app.health.clone(),

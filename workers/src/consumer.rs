@@ -135,6 +135,10 @@ pub async fn step<H: Handler>(
 /// error when the broker stays away for 60 s: better restarted than idle.
 pub async fn run<H: Handler>(handler: &H, context: &Context) -> Result<(), BrokerError> {
     let name = H::ROLE.name();
+    // known from the start, so that the first failure is an increase
+    for kind in ["paused", "unanswered"] {
+        context.metrics.faults.with_label_values(&[name, kind]);
+    }
     let mut back_off = BACK_OFF_MIN;
     while !context.lifecycle.is_stopping() {
         let mut consumer = context

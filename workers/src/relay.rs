@@ -183,6 +183,13 @@ pub async fn purge(context: &Context) -> Result<(), StoreError> {
 /// Relays until the process is asked to stop: woken by commits, looking every 250 ms anyway.
 pub async fn run(context: &Context) -> Result<(), BrokerError> {
     let broker = &context.broker;
+    let metrics = &context.metrics;
+    // known from the start, so that the first failure is an increase
+    metrics.faults.with_label_values(&[NAME, "paused"]);
+    for confirm in Confirm::FAILURES {
+        let failures = &metrics.outbox_publish_failures;
+        failures.with_label_values(&[confirm.name()]);
+    }
     let mut listener = None;
     let mut disconnected_since: Option<Instant> = None;
     while !context.lifecycle.is_stopping() {

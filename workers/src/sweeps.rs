@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::{Envelope, Event};
 use domain::id::PolicyId;
-use domain::invariants::{self, ProviderBooks};
+use domain::invariants::{self, INVARIANTS, ProviderBooks};
 use domain::ledger::Account;
+use domain::payout::PayoutState;
 use domain::policy::PolicyState;
 use domain::season::local_day;
 use runtime::clock::Clock;
 use runtime::ids::Ids;
 use runtime::topology::Role;
+use store::evaluations::EvaluationState;
 use store::{
     Connection, Pool, StoreError, Transaction, bells, bundles, capacity, deliveries, evaluations,
     facts, idempotency, ledger, legs, outbox, payouts, policies, receipts, sms, sweeps, ussd,
@@ -251,14 +253,20 @@ pub async fn run_once(context: &Context) -> Result<(), StoreError> {
 pub async fn measure(context: &Context) -> Result<(), StoreError> {
     let (now, metrics) = (context.clock.now(), &context.metrics);
     let mut conn = context.pool.acquire().await?;
-    // counted first, then reset: a state that nothing is in any more is not shown as it last was
+    // counted first, then reset: a state that nothing is in any more is shown as zero
     let counted = sweeps::count_policies(&mut conn).await?;
     metrics.policies.reset();
+    for state in PolicyState::ALL {
+        metrics.policies.with_label_values(&[state.as_str()]);
+    }
     for (state, policies) in counted {
         metrics.policies.with_label_values(&[&state]).set(policies);
     }
     let counted = sweeps::count_evaluations(&mut conn).await?;
     metrics.evaluations.reset();
+    for state in EvaluationState::ALL {
+        metrics.evaluations.with_label_values(&[state.as_str()]);
+    }
     for (state, evaluations) in counted {
         metrics
             .evaluations
@@ -267,6 +275,9 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
     }
     let counted = payouts::count_by_state(&mut conn).await?;
     metrics.payouts.reset();
+    for state in PayoutState::ALL {
+        metrics.payouts.with_label_values(&[state.as_str()]);
+    }
     for counted in counted {
         metrics
             .payouts
@@ -324,6 +335,11 @@ pub async fn audit(context: &Context) -> Result<(), StoreError> {
     let loaded = facts::load(&mut tx, context.clock.now(), ProviderBooks::default()).await?;
     drop(tx);
     let breaches = invariants::check(&loaded);
+    // known from the first audit, so that the first breach after it is an increase
+    for (number, ..) in INVARIANTS {
+        let broken = &context.metrics.invariant_violations;
+        broken.with_label_values(&[*number]);
+    }
     for breach in &breaches {
         let (invariant, subject) = (breach.invariant.as_str(), breach.subject.as_str());
         tracing::error!(invariant, subject, fault = breach.fault, "invariant broken");

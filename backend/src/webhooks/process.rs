@@ -35,6 +35,8 @@ pub struct Stepped {
 
 /// Processes until the process is asked to stop.
 pub async fn run(app: &App) -> Result<(), StoreError> {
+    // known from the start, so that the first failure is an increase
+    app.metrics.faults.with_label_values(&[NAME, "failed"]);
     loop {
         app.health.beat(NAME);
         let wait = match step(app).await {

@@ -39,6 +39,9 @@ macro_rules! states {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// As stored.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -25,6 +25,15 @@ pub enum PolicyState {
 }
 
 impl PolicyState {
+    /// Every one.
+    pub const ALL: &[Self] = &[
+        Self::AwaitingPremium,
+        Self::Active,
+        Self::Settled,
+        Self::Lapsed,
+        Self::Cancelled,
+    ];
+
     /// As stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -40,15 +49,8 @@ impl PolicyState {
     /// From storage.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [
-            Self::AwaitingPremium,
-            Self::Active,
-            Self::Settled,
-            Self::Lapsed,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|state| state.as_str() == text)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|state| state.as_str() == text)
     }
 
     /// Whether a plot with a policy in this state may not buy the same cover again.
@@ -84,14 +86,7 @@ mod tests {
 
     #[test]
     fn states_survive_storage_and_ended_ones_stay_ended() {
-        let all = [
-            PolicyState::AwaitingPremium,
-            PolicyState::Active,
-            PolicyState::Settled,
-            PolicyState::Lapsed,
-            PolicyState::Cancelled,
-        ];
-        for state in all {
+        for &state in PolicyState::ALL {
             assert_eq!(PolicyState::parse(state.as_str()), Some(state));
             for ended in [
                 PolicyState::Settled,

@@ -35,6 +35,9 @@ pub enum Confirm {
 }
 
 impl Confirm {
+    /// Every way in which a message may not be confirmed.
+    pub const FAILURES: [Self; 3] = [Self::Returned, Self::Nacked, Self::NotConfirmed];
+
     /// For metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

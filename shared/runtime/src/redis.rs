@@ -30,6 +30,9 @@ const LIMITS: Limits = Limits {
     batches_max: 2,
 };
 
+/// What can fail, as it is counted.
+const OPERATIONS: [&str; 6] = ["get", "set", "set_dropped", "delete", "count", "ping"];
+
 /// Redis could not be reached or did not answer in time.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RedisError {
@@ -80,6 +83,10 @@ impl Redis {
             .set_max_delay(Duration::from_millis(500))
             .set_response_timeout(Some(Duration::from_millis(RESPONSE_MILLIS_MAX)))
             .set_connection_timeout(Some(Duration::from_millis(CONNECT_MILLIS_MAX)));
+        // known from the start, so that the first failure is an increase
+        for op in OPERATIONS {
+            metrics.redis_failures.with_label_values(&[op]);
+        }
         let client = redis::Client::open(url)?;
         let manager = ConnectionManager::new_lazy_with_config(client, config)?;
         let (line, counted) = (manager.clone(), Arc::clone(&metrics));

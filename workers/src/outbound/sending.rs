@@ -75,6 +75,7 @@ impl Outbound {
     /// Sends until the process is asked to stop, and lets what is under way finish. Woken by what
     /// this process writes; what is due otherwise is looked for every `SWEEP_INTERVAL_MS`.
     pub async fn run(&self) -> Result<(), StoreError> {
+        self.count_from_zero();
         let lifecycle = &self.context.lifecycle;
         let interval = self.context.settings.common.sweep_interval_ms;
         let interval = Duration::from_millis(interval.into()).min(BEAT);
@@ -98,6 +99,19 @@ impl Outbound {
                 () = sleep(interval) => {}
                 () = lifecycle.stopping(), if !stopping => {}
             }
+        }
+    }
+
+    /// Makes what can go wrong known from the start, so that the first time is an increase.
+    fn count_from_zero(&self) {
+        let metrics = &self.context.metrics;
+        metrics.faults.with_label_values(&[NAME, "failed"]);
+        for outcome in ["delivered", "gone", "answered_otherwise"] {
+            metrics.deliveries.with_label_values(&[outcome]);
+        }
+        for by in [DisabledBy::Gone, DisabledBy::Failing] {
+            let disabled = &metrics.endpoints_disabled;
+            disabled.with_label_values(&[by.as_str()]);
         }
     }
 
