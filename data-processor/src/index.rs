@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use self::checks::Judged;
 pub use self::engine::Engine;
 pub use self::vegetation::awaited_until;
-use crate::rule::{Siting, cell_days};
+use crate::rule::{Siting, cell_days, known};
 use crate::science::confidence::{Observing, Pair, confidence, confidence_kriged};
 
 /// Name of the number work that new runs are computed with.
@@ -72,6 +72,8 @@ pub struct Computed {
     /// What vegetation was measured as, thousandths of the product's measure; `None` while the
     /// season runs, and when no sensor saw enough of it.
     pub vegetation_milli: Option<i64>,
+    /// Whether that is of the contract's own sensor, and of none that it falls back on.
+    pub is_vegetation_own: bool,
     /// Standard error of the index that decides, basis points, where it is known.
     pub index_se_bp: Option<u16>,
     /// What quality control found odd, by station and day.
@@ -81,6 +83,19 @@ pub struct Computed {
 }
 
 impl Computed {
+    /// Whether a clear scene of the contract's own sensor is still waited for: until then no other
+    /// sensor's figure settles, and no season counts as unseen.
+    #[must_use]
+    pub fn awaits_vegetation(
+        &self,
+        product: &Product,
+        season_year: i32,
+        now: DateTime<Utc>,
+    ) -> bool {
+        !self.is_vegetation_own
+            && awaited_until(product, season_year).is_some_and(|until| now < until)
+    }
+
     /// What the evaluator reads.
     #[must_use]
     pub fn observed(&self) -> Observed {
@@ -101,6 +116,15 @@ pub fn as_of(window: Window, now: DateTime<Utc>) -> Option<NaiveDate> {
 
 /// Computes the index of a risk as of a day.
 pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, SeasonError> {
+    compute_under(inputs, &inputs.product.hash(), as_of)
+}
+
+/// The same under a product whose hash is known: a document is hashed once for all of its risks.
+pub(crate) fn compute_under(
+    inputs: &Inputs<'_>,
+    product_hash: &str,
+    as_of: NaiveDate,
+) -> Result<Computed, SeasonError> {
     let stations = in_order(inputs.stations);
     let inputs = &Inputs {
         stations: &stations,
@@ -160,10 +184,11 @@ pub fn compute(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Computed, Season
             Engine::Two => error::index_se_bp(&observed_by, &days, vegetation)?,
         },
         vegetation_milli: vegetation.map(|measured| measured.milli),
+        is_vegetation_own: vegetation.is_some_and(|measured| measured.is_own),
         checks: judged.iter().flat_map(checks::Judged::checks).collect(),
         phases,
         stations,
-        manifest_hash: manifest(inputs),
+        manifest_hash: manifest(inputs, product_hash),
         days,
     })
 }
@@ -230,12 +255,7 @@ fn pair(inputs: &Inputs<'_>, as_of: NaiveDate) -> Option<Pair> {
         .iter()
         .filter(|d| d.day <= as_of && inputs.window.contains(d.day))
     {
-        let other = second
-            .days
-            .iter()
-            .find(|d| d.day == day.day)
-            .and_then(|d| d.rain_um);
-        if let (Some(a), Some(b)) = (day.rain_um, other) {
+        if let (Some(a), Some(b)) = (day.rain_um, known(&second.days, day.day)) {
             first_um += i64::from(a.0);
             second_um += i64::from(b.0);
         }
@@ -250,10 +270,10 @@ fn pair(inputs: &Inputs<'_>, as_of: NaiveDate) -> Option<Pair> {
 }
 
 /// SHA-256 over everything the numbers follow from.
-fn manifest(inputs: &Inputs<'_>) -> String {
+fn manifest(inputs: &Inputs<'_>, product_hash: &str) -> String {
     let mut everything = json!({
         "engine": inputs.engine.as_str(),
-        "product": inputs.product.hash(),
+        "product": product_hash,
         "zone": inputs.zone.code,
         "season_year": inputs.season_year,
         "siting": match inputs.siting {

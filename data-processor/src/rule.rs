@@ -2,6 +2,7 @@
 //! day. Pure: the index role and the verifier use the same functions on the same inputs.
 //! Never yields a number for a day that no rule gives one.
 
+use chrono::NaiveDate;
 use domain::cell::RiskCell;
 use domain::evidence::{CellDay, StationDay, StationEvidence};
 use domain::measure::RainUm;
@@ -15,7 +16,7 @@ use crate::science::interpolate::{
 use crate::science::qc::{DATA_QUALITY_E4_MIN, LOCATION_QUALITY_E4};
 
 /// Stations used inside the cell: one leads, one confirms and fills.
-pub(crate) const IN_CELL_MAX: usize = 2;
+const IN_CELL_MAX: usize = 2;
 
 /// Whether stations stand in the cell or around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,21 @@ pub enum Siting {
     InCell,
     /// Around it: interpolated.
     Around,
+}
+
+impl Siting {
+    /// Where the stations of a risk stand: no cell has more than [`IN_CELL_MAX`] of its own, and
+    /// around it fewer than [`STATIONS_MIN`] are never frozen. It follows from how they were frozen,
+    /// so that a station which is carried off in mid-season changes nothing, and a bundle need not
+    /// state it.
+    #[must_use]
+    pub fn of(stations: &[StationEvidence]) -> Self {
+        if stations.len() > IN_CELL_MAX {
+            Self::Around
+        } else {
+            Self::InCell
+        }
+    }
 }
 
 /// The stations of a risk in their order: the two nearest good ones in the cell, else three to
@@ -66,7 +82,7 @@ pub fn rank(cell: RiskCell, candidates: &[Candidate]) -> Vec<String> {
     }
 }
 
-/// Rain of the cell on every day of the window.
+/// Rain of the cell on every day of the window, from stations whose days rise.
 #[must_use]
 pub fn cell_days(
     siting: Siting,
@@ -140,15 +156,20 @@ fn around(stations: &[StationEvidence], window: Window) -> Vec<CellDay> {
         .collect()
 }
 
-/// Rain of a day in a station's days, in any order.
-pub(crate) fn known(days: &[StationDay], day: chrono::NaiveDate) -> Option<RainUm> {
-    days.iter().find(|d| d.day == day).and_then(|d| d.rain_um)
+/// A station's day among its days, which rise.
+pub(crate) fn day_of(days: &[StationDay], day: NaiveDate) -> Option<&StationDay> {
+    let at = days.partition_point(|known| known.day < day);
+    days.get(at).filter(|known| known.day == day)
+}
+
+/// Rain of a day in a station's days, which rise.
+pub(crate) fn known(days: &[StationDay], day: NaiveDate) -> Option<RainUm> {
+    day_of(days, day).and_then(|known| known.rain_um)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::NaiveDate;
 
     const CELL: &str = "877a63556ffffff";
     const ELSEWHERE: &str = "877a48826ffffff";
@@ -253,6 +274,28 @@ mod tests {
                 (None, "missing")
             );
         }
+    }
+
+    #[test]
+    fn where_stations_stand_follows_from_how_many_were_frozen() {
+        const { assert!(IN_CELL_MAX < STATIONS_MIN) };
+        let frozen: Vec<_> = (1..=5).map(|rank| station(rank, 10, &[Some(1)])).collect();
+        let siting = |count: usize| Siting::of(&frozen[..count]);
+        assert_eq!([0, 1, 2].map(siting), [Siting::InCell; 3]);
+        assert_eq!([3, 4, 5].map(siting), [Siting::Around; 3]);
+    }
+
+    #[test]
+    fn a_day_is_found_among_rising_days_with_gaps() {
+        let mut days = station(1, 10, &[Some(1), Some(2), None, Some(4)]).days;
+        days.remove(1);
+        let on = |day| NaiveDate::from_ymd_opt(2026, 3, day).unwrap();
+        let found = [28, 1, 2, 3, 4, 5].map(|day| known(&days, on(day)).map(|rain| rain.0));
+        assert_eq!(found, [None, Some(1), None, None, Some(4), None]);
+        assert!(
+            day_of(&days, on(3)).is_some(),
+            "a day without rain is a day"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use domain::season::Window;
 use domain::settle::{HoldReason, Observed, Outcome, Settlement, settle};
 
 use crate::index::{Engine, Inputs, compute};
-use crate::rule::{IN_CELL_MAX, Siting};
+use crate::rule::Siting;
 
 /// A line of the bundle that says something else than its recomputation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,9 +110,6 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         return;
     };
     check_inputs(bundle, lines);
-    let is_around = |day: &CellDay| matches!(day.source.as_str(), "interpolated" | "kriged");
-    // no cell has more than two of its own, and those around it may never have sufficed
-    let is_interpolated = bundle.stations.len() > IN_CELL_MAX || bundle.days.iter().any(is_around);
     let inputs = Inputs {
         engine,
         product: &bundle.product,
@@ -120,11 +117,7 @@ fn recompute(bundle: &Bundle, lines: &mut Lines) {
         cell: bundle.cell,
         season_year: bundle.season_year,
         window: bundle.window,
-        siting: if is_interpolated {
-            Siting::Around
-        } else {
-            Siting::InCell
-        },
+        siting: Siting::of(&bundle.stations),
         stations: &bundle.stations,
         grids: &bundle.grids,
         sensors: &bundle.sensors,

@@ -19,7 +19,7 @@ use store::evaluations::{
 };
 use store::legs::{self, NewLeg};
 use store::payouts::{self, NewPayout};
-use store::{Transaction, bundles, index_runs, outbox};
+use store::{Pooled, StoreError, Transaction, bundles, index_runs, outbox};
 use tokio::time::Instant;
 
 use crate::consumer::{Handler, Outcome, decode, first_time};
@@ -113,12 +113,7 @@ impl Damage {
 
     /// Begins the effect's transaction; `None` when this very message has had its effect.
     async fn begin(&self, message: Option<&Message>) -> Result<Option<Transaction>, Outcome> {
-        let mut tx = self
-            .context
-            .pool
-            .begin()
-            .await
-            .map_err(store::StoreError::from)?;
+        let mut tx = self.context.pool.begin().await.map_err(StoreError::from)?;
         if let Some(message) = message
             && !first_time(&mut tx, &self.context, Role::Damage, message).await?
         {
@@ -127,14 +122,28 @@ impl Damage {
         Ok(Some(tx))
     }
 
-    fn envelope(&self, now: DateTime<Utc>, event: Event, message: Option<&Message>) -> Envelope {
+    async fn acquire(&self) -> Result<Pooled, StoreError> {
+        Ok(self.context.pool.acquire().await?)
+    }
+
+    /// Rings at commit, for all of them by one statement.
+    async fn ring(
+        &self,
+        tx: &mut Transaction,
+        now: DateTime<Utc>,
+        events: impl IntoIterator<Item = Event>,
+        message: Option<&Message>,
+    ) -> Result<(), StoreError> {
         let trace = message.and_then(|message| message.traceparent.as_deref());
-        let traceparent = Some(continue_trace(trace, &self.context.ids));
-        Envelope {
-            id: self.context.ids.mint(now),
-            event,
-            traceparent,
-        }
+        let bells: Vec<Envelope> = events
+            .into_iter()
+            .map(|event| Envelope {
+                id: self.context.ids.mint(now),
+                event,
+                traceparent: Some(continue_trace(trace, &self.context.ids)),
+            })
+            .collect();
+        outbox::push_all(tx, now, &bells, now).await
     }
 
     /// Looks at one risk and decides it if it can be decided.
@@ -157,7 +166,7 @@ impl Damage {
         } else {
             self.decide_closed(&mut tx, now, &subject, message).await?
         };
-        tx.commit().await.map_err(store::StoreError::from)?;
+        tx.commit().await.map_err(StoreError::from)?;
         Ok(decided)
     }
 
@@ -192,10 +201,9 @@ impl Damage {
                 return Ok(postpone(tx, now, subject, true, LOOK_AGAIN).await?);
             }
             None => {
-                if product.vegetation.is_some() {
-                    // scenes that are waited for ring no bell on the day the wait ends
-                    index_runs::ask_anew(tx, subject.risk_id).await?;
-                }
+                // what ends a wait by the calendar alone, of scenes or of a station's last word,
+                // rings no bell
+                index_runs::ask_anew(tx, subject.risk_id).await?;
                 return Ok(postpone(tx, now, subject, false, LOOK_AGAIN).await?);
             }
         };
@@ -262,12 +270,11 @@ impl Damage {
         if !evaluations::record(tx, now, &decision).await? {
             return Ok(Decided::Before);
         }
-        for event in [
+        let bells = [
             Event::EvaluationRecorded { evaluation_id: id },
             Event::EvidenceDue { evaluation_id: id },
-        ] {
-            outbox::push(tx, now, &self.envelope(now, event, message), now).await?;
-        }
+        ];
+        self.ring(tx, now, bells, message).await?;
         Ok(Decided::Evaluated(id))
     }
 
@@ -328,10 +335,8 @@ impl Damage {
         if done.more {
             bells.push(Event::EvaluationRecorded { evaluation_id: id });
         }
-        for event in bells {
-            outbox::push(&mut tx, now, &self.envelope(now, event, message), now).await?;
-        }
-        tx.commit().await.map_err(store::StoreError::from)?;
+        self.ring(&mut tx, now, bells, message).await?;
+        tx.commit().await.map_err(StoreError::from)?;
         Ok(done)
     }
 
@@ -380,12 +385,7 @@ impl Damage {
     /// Puts the evidence of an evaluation on the network; returns whether it is there now. The
     /// address that comes back must be ours: anything else is quarantined and told.
     pub async fn pin(&self, id: EvaluationId) -> Result<bool, Outcome> {
-        let mut conn = self
-            .context
-            .pool
-            .acquire()
-            .await
-            .map_err(store::StoreError::from)?;
+        let mut conn = self.acquire().await?;
         let Some(waiting) = bundles::find_unpinned(&mut conn, id).await? else {
             return Ok(true);
         };
@@ -413,12 +413,7 @@ impl Damage {
             .with_label_values(&[pinata::NAME, "upload", outcome])
             .observe(started.elapsed().as_secs_f64());
         let now = self.context.clock.now();
-        let mut conn = self
-            .context
-            .pool
-            .acquire()
-            .await
-            .map_err(store::StoreError::from)?;
+        let mut conn = self.acquire().await?;
         if is_pinned {
             bundles::mark_pinned(&mut conn, now, id).await?;
         } else {
@@ -445,7 +440,7 @@ async fn postpone(
     subject: &Subject,
     deferred: bool,
     wait: TimeDelta,
-) -> Result<Decided, store::StoreError> {
+) -> Result<Decided, StoreError> {
     let days = Days::new(subject.version.product.settlement.decide_after_days.into());
     let deadline = subject
         .closes_at

@@ -20,7 +20,6 @@ use runtime::broker::Message;
 use runtime::topology::Role;
 use store::receipts::{self, Receipt};
 use store::{Connection, Pooled, StoreError, Transaction, farmers, outbox, policies};
-use tokio::time::Instant;
 
 use crate::consumer::{Handler, Outcome, decode};
 use crate::role::Context;
@@ -350,15 +349,7 @@ impl Premiums {
         operation: &str,
         call: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let started = Instant::now();
-        let answer = call.await;
-        let outcome = answer.as_ref().map_or_else(ProviderError::kind, |_| "ok");
-        self.context
-            .metrics
-            .provider_call_seconds
-            .with_label_values(&[swypt::NAME, operation, outcome])
-            .observe(started.elapsed().as_secs_f64());
-        answer
+        self.context.timed(swypt::NAME, operation, call).await
     }
 }
 

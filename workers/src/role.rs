@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use providers::ProviderError;
 use runtime::amqp::Rabbit;
 use runtime::broker::Broker;
 use runtime::clock::Clock;
@@ -22,6 +23,7 @@ use runtime::metrics::Metrics;
 use runtime::topology::Topology;
 use runtime::{http, telemetry};
 use store::{Pii, Pool};
+use tokio::time::Instant;
 
 use crate::consumer::{self, Handler};
 use crate::settings::Settings;
@@ -151,6 +153,25 @@ pub struct Context {
     pub lifecycle: Lifecycle,
     /// All settings.
     pub settings: Arc<Settings>,
+}
+
+impl Context {
+    /// A call of a provider, measured by its outcome.
+    pub async fn timed<T>(
+        &self,
+        provider: &str,
+        operation: &str,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let started = Instant::now();
+        let answer = call.await;
+        let outcome = answer.as_ref().map_or_else(ProviderError::kind, |_| "ok");
+        self.metrics
+            .provider_call_seconds
+            .with_label_values(&[provider, operation, outcome])
+            .observe(started.elapsed().as_secs_f64());
+        answer
+    }
 }
 
 /// Runs a worker binary from its command line to its exit code.
@@ -392,6 +413,9 @@ where
     E: std::error::Error + 'static,
 {
     let own = context.clone();
+    // known from the start, so that the first failure is an increase
+    let faults = &context.metrics.faults;
+    faults.with_label_values(&[name, "failed"]);
     context.lifecycle.spawn(name, async move {
         loop {
             own.health.beat(name);

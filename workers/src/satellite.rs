@@ -23,7 +23,6 @@ use store::risks::{self, Risk};
 use store::scene_checks::{self, SceneCheck, SceneEnd};
 use store::scene_windows::{self, SceneWindow};
 use store::{StoreError, outbox, products};
-use tokio::time::Instant;
 
 use crate::consumer::{Handler, Outcome, decode, first_time};
 use crate::role::Context;
@@ -144,7 +143,7 @@ impl Satellite {
         let until = now.min(looked_until(closes));
         let items = if from <= until {
             let search = provider.search(risk.cell, from, until);
-            self.timed("search", search).await
+            self.context.timed(sentinel2::NAME, "search", search).await
         } else {
             Ok(Vec::new())
         };
@@ -212,8 +211,8 @@ impl Satellite {
             let of_collection = items.iter().filter(|item| item.collection == collection);
             let mut best: Option<(&Item, Capture)> = None;
             for item in of_collection.take(TILES_MAX) {
-                let read = self.timed("capture", provider.capture(item, cell)).await;
-                match read {
+                let read = provider.capture(item, cell);
+                match self.context.timed(sentinel2::NAME, "capture", read).await {
                     Ok(capture) => {
                         let is_better = best
                             .as_ref()
@@ -302,22 +301,6 @@ impl Satellite {
             .rejected_inputs
             .with_label_values(&[sentinel2::NAME, reason])
             .inc();
-    }
-
-    async fn timed<T>(
-        &self,
-        operation: &str,
-        call: impl Future<Output = Result<T, ProviderError>>,
-    ) -> Result<T, ProviderError> {
-        let started = Instant::now();
-        let answer = call.await;
-        let outcome = answer.as_ref().map_or_else(ProviderError::kind, |_| "ok");
-        self.context
-            .metrics
-            .provider_call_seconds
-            .with_label_values(&[sentinel2::NAME, operation, outcome])
-            .observe(started.elapsed().as_secs_f64());
-        answer
     }
 }
 

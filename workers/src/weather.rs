@@ -25,7 +25,6 @@ use store::observations::{FetchState, Reading, UtcDay};
 use store::stations::{self, Candidate};
 use store::{Connection, StoreError, outbox, risks};
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::recording::{Answer, Done, Recording};
@@ -172,10 +171,11 @@ impl Weather {
     async fn candidates(&self, cell: RiskCell) -> Result<Vec<Candidate>, ProviderError> {
         let centre = LatLng::from(cell.index());
         let (lat, lon) = (udeg(centre.lat()), udeg(centre.lng()));
-        let own = self.timed("cell", self.provider.cell_stations(cell)).await;
-        let near = self
-            .timed("near", self.provider.stations_near(lat, lon, RADIUS_M))
-            .await;
+        let (context, provider) = (&self.context, &self.provider);
+        let own = provider.cell_stations(cell);
+        let own = context.timed(weatherxm::NAME, "cell", own).await;
+        let near = provider.stations_near(lat, lon, RADIUS_M);
+        let near = context.timed(weatherxm::NAME, "near", near).await;
         let mut found: BTreeMap<String, Station> = BTreeMap::new();
         for listed in [own, near] {
             for station in known(listed)?.unwrap_or_default() {
@@ -184,10 +184,8 @@ impl Weather {
         }
         let mut candidates = Vec::with_capacity(found.len());
         for station in found.into_values() {
-            let health = known(
-                self.timed("health", self.provider.health(&station.id))
-                    .await,
-            )?;
+            let health = provider.health(&station.id);
+            let health = known(context.timed(weatherxm::NAME, "health", health).await)?;
             candidates.extend(candidate(centre, station, health.as_ref()));
         }
         candidates.sort_by(|a, b| (a.distance_m, &a.id).cmp(&(b.distance_m, &b.id)));
@@ -217,11 +215,9 @@ impl Weather {
         let answer = {
             // never closed: a failure to wait would only mean one more call at once
             let _turn = self.calls.acquire().await;
-            self.timed(
-                "history",
-                self.provider.history(&day.station_id, day.utc_date),
-            )
-            .await
+            let history = self.provider.history(&day.station_id, day.utc_date);
+            let timed = self.context.timed(weatherxm::NAME, "history", history);
+            timed.await
         };
         match answer {
             Ok(fetched) => self.record(day, fetched, message).await,
@@ -358,22 +354,6 @@ impl Weather {
             event,
             traceparent: Some(continue_trace(trace, &self.context.ids)),
         }
-    }
-
-    async fn timed<T>(
-        &self,
-        operation: &str,
-        call: impl Future<Output = Result<Fetched<T>, ProviderError>>,
-    ) -> Result<Fetched<T>, ProviderError> {
-        let started = Instant::now();
-        let answer = call.await;
-        let outcome = answer.as_ref().map_or_else(ProviderError::kind, |_| "ok");
-        self.context
-            .metrics
-            .provider_call_seconds
-            .with_label_values(&[weatherxm::NAME, operation, outcome])
-            .observe(started.elapsed().as_secs_f64());
-        answer
     }
 }
 

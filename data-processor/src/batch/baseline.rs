@@ -5,11 +5,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use domain::cell::RiskCell;
 use domain::season::{YearlessWindow, local_day};
 use runtime::clock::Clock;
-use store::Pool;
+use store::{Connection, Pool, StoreError, risks};
 
 use crate::batch::as_if::product;
 use crate::batch::database::{Database, name};
@@ -25,6 +26,8 @@ pub use show::{Cell, Report, State};
 pub const SEASONS_MIN: usize = 10;
 /// Cells of one transaction.
 const CELLS: i64 = 16;
+/// Years that every risk's window lies between.
+const EVER: (i32, i32) = (1981, 2200);
 /// Exit code when a known baseline would differ.
 const DIFFERENT: u8 = 2;
 /// Exit code when a cell has too few seasons.
@@ -209,4 +212,15 @@ pub async fn baseline(asked: &Baseline, pool: &Pool, clock: &Clock) -> anyhow::R
         What::Vegetation(vegetation) => vegetation::compute(pool, now, &vegetation.wanted()?).await,
         What::Rain(rain) => rain::compute(pool, now, &rain.dataset, years).await,
     }
+}
+
+/// Marks every open risk of cells that have a baseline now: its evidence states it, so its index must
+/// count it.
+async fn mark(conn: &mut Connection, cells: &[RiskCell]) -> Result<u64, StoreError> {
+    let (first, last) = EVER;
+    let day = |year| NaiveDate::from_yo_opt(year, 1).unwrap_or_default();
+    if cells.is_empty() {
+        return Ok(0);
+    }
+    risks::mark_cells_dirty(conn, cells, day(first), day(last)).await
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use domain::evidence::{Check, StationEvidence};
 
 use super::Inputs;
-use crate::rule::known;
+use crate::rule::{day_of, known};
 use crate::science::qc::change::persistence_days;
 use crate::science::qc::nearby::{blocked, satellite_dekads};
 use crate::science::qc::qartod::{Results, Test};
@@ -111,7 +111,7 @@ fn millimetres(station: &StationEvidence, day: NaiveDate) -> Option<f64> {
 
 /// What the flags say that the day carries already.
 fn own(station: &StationEvidence, day: NaiveDate) -> Results {
-    let Some(found) = station.days.iter().find(|d| d.day == day) else {
+    let Some(found) = day_of(&station.days, day) else {
         return Results::MISSING;
     };
     let flags: BTreeSet<Flag> = found

@@ -5,6 +5,7 @@
 use chrono::NaiveDate;
 use domain::evidence::{CellDay, GridEvidence, Place, StationEvidence};
 use domain::measure::{RainUm, from_millimetres};
+use domain::money::BasisPoints;
 use domain::product::{Product, SourceKind};
 use domain::season::{SeasonError, Window};
 
@@ -37,7 +38,8 @@ pub(super) fn days(inputs: &Inputs<'_>, as_of: NaiveDate) -> Result<Vec<CellDay>
     let named = offered(inputs);
     let mut days = Vec::new();
     for block in blocks(inputs.product, inputs.season_year, inputs.window)? {
-        settle_block(inputs.window, block, as_of, &named, &mut days);
+        let filled_max = inputs.product.settlement.filled_days_max_bp;
+        settle_block((inputs.window, block), as_of, &named, filled_max, &mut days);
     }
     Ok(days)
 }
@@ -231,10 +233,10 @@ fn blocks(product: &Product, season_year: i32, window: Window) -> Result<Vec<Win
 }
 
 fn settle_block(
-    window: Window,
-    block: Window,
+    (window, block): (Window, Window),
     as_of: NaiveDate,
     named: &[Named<'_>],
+    filled_max: BasisPoints,
     out: &mut Vec<CellDay>,
 ) {
     let offset = |day: NaiveDate| {
@@ -246,7 +248,6 @@ fn settle_block(
         .iter()
         .map(|one| Offered {
             source: one.source,
-            version: one.name,
             rain_mm: one
                 .days
                 .get(from..from.saturating_add(length))
@@ -254,7 +255,7 @@ fn settle_block(
             climatology: &one.climate,
         })
         .collect();
-    let settled = sources::settle(block.start, length, &offers, &[]);
+    let settled = sources::settle(block.start, length, &offers, filled_max);
     let missing = SettledDay::MISSING;
     let known = settled.days.iter().chain(std::iter::repeat(&missing));
     out.extend(block.days().zip(known).map(|(day, settled)| {

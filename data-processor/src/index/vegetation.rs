@@ -33,6 +33,8 @@ pub(super) struct Measured {
     pub(super) milli: i64,
     /// Standard error of the loss it stands for, 0 to 1; `None` when it cannot be told.
     pub(super) loss_se: Option<f64>,
+    /// Whether the contract's own sensor saw it, and none that it falls back on.
+    pub(super) is_own: bool,
 }
 
 /// The figure of the first sensor that saw enough; `None` while the season runs, or when none did.
@@ -51,8 +53,9 @@ pub(super) fn measure(
         .find_map(|seen| of_sensor(terms, window, seen)))
 }
 
-/// Until when a figure is waited for: then the contract's rule for its absence applies. `None` for a
-/// contract without vegetation.
+/// Until when a figure of the contract's own sensor is waited for: then one that it falls back on
+/// counts, or the contract's rule for absent vegetation applies. `None` for a contract without
+/// vegetation.
 pub fn awaited_until(product: &Product, season_year: i32) -> Option<DateTime<Utc>> {
     let terms = product.vegetation.as_ref()?;
     let window = terms.days.bind(season_year).ok()?;
@@ -86,6 +89,7 @@ fn of_sensor(terms: &VegetationTerms, window: Window, seen: &SensorEvidence) -> 
     Some(Measured {
         milli: milli_of(mean)?,
         loss_se,
+        is_own: seen.sensor == terms.sensor,
     })
 }
 

@@ -9,10 +9,6 @@ pub mod pearson;
 /// Fewer distinct values than this fit nothing: three parameters pass through any three.
 pub const DISTINCT_MIN: usize = 4;
 
-/// Years of calibration the WMO's user guide to the SPI (WMO-No. 1090, 2012) asks for at least;
-/// fewer are fitted, and it is for the product to refuse them.
-pub const YEARS_RECOMMENDED: usize = 30;
-
 /// Why a sample carries no fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -2,7 +2,6 @@
 //! losses of phases become one payout. Settlement never uses it: policies are paid by the exact
 //! integers of `domain::index`, with which the deficit line agrees to 1e-12. Pure.
 
-pub mod anchor;
 pub mod ayii;
 pub mod stage;
 pub mod steps;

@@ -6,15 +6,17 @@
 use std::ops::RangeInclusive;
 
 use chrono::{Days, NaiveDate};
+use domain::money::BasisPoints;
 
 use super::count;
 use super::dekad::{self, Dekad};
 use super::interpolate::satellite::capped;
 
-/// Days of a phase, of a hundred, that may be filled from the next source.
-pub const FILLED_PERCENT_MAX: usize = 10;
-/// Days of a phase, of a hundred, that may be missing before the source gives way for all of it.
-pub const MISSING_PERCENT_MAX: usize = 20;
+/// Share of a phase's days that may be missing before the source gives way for all of it; the share
+/// that may be filled is the contract's.
+const MISSING_BP_MAX: u16 = 2_000;
+/// Basis points in one.
+const WHOLE_BP: usize = 10_000;
 /// Lags at which two daily series are compared, days.
 const LAGS: RangeInclusive<i64> = -1..=1;
 /// Days both must know before a lag is told.
@@ -93,8 +95,6 @@ pub fn bias_factor(leading: &Climatology, filling: &Climatology, day: NaiveDate)
 pub struct Offered<'a> {
     /// Which.
     pub source: Source,
-    /// Version of the data set: `v3`, `2023.1`.
-    pub version: &'a str,
     /// Rain of each day of the phase, mm.
     pub rain_mm: &'a [Option<f64>],
     /// Its climatology.
@@ -114,15 +114,6 @@ pub struct SettledDay {
     pub factor: f64,
 }
 
-/// Why a source that stands before the leading one does not lead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PassedOver {
-    /// So many days of the phase missing: more than 20 %.
-    Missing(usize),
-    /// Its data are of another version than the one the terms pin: reprocessed in mid-season.
-    OtherVersion,
-}
-
 /// A phase as settled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettledPhase {
@@ -130,8 +121,8 @@ pub struct SettledPhase {
     pub leading: Option<Source>,
     /// Days in their order.
     pub days: Vec<SettledDay>,
-    /// Sources that would have led, and why they do not: the recorded switch.
-    pub passed_over: Vec<(Source, PassedOver)>,
+    /// Sources that would have led, and how many days each misses: the recorded switch.
+    pub passed_over: Vec<(Source, usize)>,
 }
 
 impl SettledPhase {
@@ -150,45 +141,37 @@ impl SettledPhase {
 }
 
 /// Settles a phase of `days` days from `first`. Sources are asked in their order, whatever the
-/// order they are offered in; of data that the terms pin to a version, no other is taken. The
-/// first with at most 20 % of the days missing leads for all of it. If at most 10 % are, each is
-/// filled from the next source that knows it, scaled; if more are, none is filled.
+/// order they are offered in. The first with at most 20 % of the days missing leads for all of it.
+/// If no more than the share `filled_max` are, each is filled from the next source that knows it,
+/// scaled; if more are, none is filled.
 #[must_use]
 pub fn settle(
     first: NaiveDate,
     days: usize,
     offered: &[Offered<'_>],
-    pinned: &[(Source, &str)],
+    filled_max: BasisPoints,
 ) -> SettledPhase {
     let mut in_order: Vec<(usize, &Offered<'_>)> = offered.iter().enumerate().collect();
     in_order.sort_by_key(|(_, offer)| offer.source);
-    let is_pinned = |offer: &Offered<'_>| {
-        pinned
-            .iter()
-            .all(|(source, version)| *source != offer.source || *version == offer.version)
-    };
     let rain = |offer: &Offered<'_>, day: usize| offer.rain_mm.get(day).copied().flatten();
     let missing = |offer: &Offered<'_>| (0..days).filter(|day| rain(offer, *day).is_none()).count();
-    let exceeds =
-        |missing: usize, percent: usize| missing.saturating_mul(100) > days.saturating_mul(percent);
+    let exceeds = |missing: usize, share_bp: u16| {
+        missing.saturating_mul(WHOLE_BP) > days.saturating_mul(usize::from(share_bp))
+    };
     let mut passed_over = Vec::new();
     let mut leading = None;
     let mut rest = in_order.into_iter();
     for (at, offer) in rest.by_ref() {
         let absent = missing(offer);
-        if !is_pinned(offer) {
-            passed_over.push((offer.source, PassedOver::OtherVersion));
-        } else if exceeds(absent, MISSING_PERCENT_MAX) {
-            passed_over.push((offer.source, PassedOver::Missing(absent)));
+        if exceeds(absent, MISSING_BP_MAX) {
+            passed_over.push((offer.source, absent));
         } else {
             leading = Some((at, offer, absent));
             break;
         }
     }
     let fillers: Vec<(usize, &Offered<'_>)> = match leading {
-        Some((_, _, absent)) if !exceeds(absent, FILLED_PERCENT_MAX) => {
-            rest.filter(|(_, offer)| is_pinned(offer)).collect()
-        }
+        Some((_, _, absent)) if !exceeds(absent, filled_max.get()) => rest.collect(),
         _ => Vec::new(),
     };
     let settled = |(day, date): (usize, NaiveDate)| {

@@ -15,7 +15,7 @@ use store::{Connection, StoreError, endpoints, index_runs, outbox, risks, statio
 
 use super::Context;
 use super::loaded::{Loaded, corrupt};
-use crate::index::{Computed, ENGINE_VERSION, as_of, awaited_until, compute};
+use crate::index::{Computed, ENGINE_VERSION, as_of, compute_under};
 
 /// Days after a window in which every station's last word is awaited.
 const DAYS_AWAITED: u64 = 3;
@@ -57,8 +57,9 @@ pub(super) async fn recompute(
         .unzip();
     let mut computed = Vec::with_capacity(open.len());
     for (risk, day) in open.iter().zip(&days) {
-        let inputs = loaded.inputs(risk)?;
-        computed.push(compute(&inputs, *day).map_err(|_| corrupt("product_version_id", risk.id))?);
+        let (inputs, version) = (loaded.inputs(risk)?, loaded.product(risk)?);
+        let index = compute_under(&inputs, &version.hash, *day);
+        computed.push(index.map_err(|_| corrupt("product_version_id", risk.id))?);
     }
     let past: Vec<_> = open
         .iter()
@@ -99,19 +100,33 @@ pub(super) async fn recompute(
         });
     }
     let recorded = index_runs::record(conn, now, &runs).await?;
-    ring(context, conn, now, &runs, &recorded).await
+    let recorded: Vec<(&NewRun<'_>, (IndexRunId, bool))> = runs.iter().zip(recorded).collect();
+    // what a risk was to be settled by is named anew, or no more: its evidence is put together from
+    // what is recorded, and must not state what the run that settles does not count
+    let named: Vec<(RiskId, Option<IndexRunId>)> = recorded
+        .iter()
+        .filter(|(run, _)| closed.contains(&run.risk_id))
+        .map(|(run, (id, _))| (run.risk_id, run.is_final.then_some(*id)))
+        .collect();
+    let changed = if named.is_empty() {
+        Vec::new()
+    } else {
+        risks::set_final(conn, &named).await?
+    };
+    ring(context, conn, now, &recorded, &changed).await
 }
 
-/// Rings for runs that are new where somebody asked to be told, and for those that settle.
+/// Rings for runs that are new where somebody asked to be told, and for those that settle a risk
+/// which another run, or none, was to settle.
 async fn ring(
     context: &Context,
     conn: &mut Connection,
     now: DateTime<Utc>,
-    runs: &[NewRun<'_>],
-    recorded: &[(IndexRunId, bool)],
+    recorded: &[(&NewRun<'_>, (IndexRunId, bool))],
+    changed: &[RiskId],
 ) -> Result<(), StoreError> {
-    let recorded = || runs.iter().zip(recorded);
-    let new: Vec<RiskId> = recorded()
+    let new: Vec<RiskId> = recorded
+        .iter()
         .filter(|(_, (_, is_new))| *is_new)
         .map(|(run, _)| run.risk_id)
         .collect();
@@ -120,17 +135,8 @@ async fn ring(
     } else {
         endpoints::list_index_watched(conn, &new).await?
     };
-    let finals: Vec<(RiskId, IndexRunId)> = recorded()
-        .filter(|(run, _)| run.is_final)
-        .map(|(run, (id, _))| (run.risk_id, *id))
-        .collect();
-    let settled: BTreeSet<RiskId> = if finals.is_empty() {
-        BTreeSet::new()
-    } else {
-        risks::set_final(conn, &finals).await?.into_iter().collect()
-    };
     let mut bells = Vec::new();
-    for (run, (index_run_id, _)) in recorded() {
+    for (run, (index_run_id, _)) in recorded {
         let (risk_id, index_run_id) = (run.risk_id, *index_run_id);
         if watched.contains(&risk_id) {
             bells.push(Event::IndexUpdated {
@@ -138,7 +144,7 @@ async fn ring(
                 index_run_id,
             });
         }
-        if settled.contains(&risk_id) {
+        if run.is_final && changed.contains(&risk_id) {
             bells.push(Event::IndexFinal {
                 risk_id,
                 index_run_id,
@@ -170,8 +176,7 @@ fn is_final(
         return Ok(false);
     }
     let product = &loaded.product(risk)?.product;
-    let is_awaited = computed.vegetation_milli.is_none()
-        && awaited_until(product, risk.season_year).is_some_and(|until| now < until);
+    let is_awaited = computed.awaits_vegetation(product, risk.season_year, now);
     let is_late_and_whole = is_late(risk, now) && computed.missing_days == 0;
     let is_observed = match days.filter(|days| days.planned > 0) {
         Some(days) => days.uncomputed == 0 && (days.due == 0 || is_late_and_whole),

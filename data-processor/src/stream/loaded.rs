@@ -24,7 +24,7 @@ type Asked = (ProductVersionId, i32, Window);
 #[derive(Debug)]
 pub(crate) struct Loaded {
     products: BTreeMap<ProductVersionId, ProductVersion>,
-    observers: BTreeMap<RiskId, (Vec<StationEvidence>, Siting)>,
+    observers: BTreeMap<RiskId, Vec<StationEvidence>>,
     sources: HashMap<Asked, BTreeMap<RiskCell, Sources>>,
     nothing: Sources,
 }
@@ -42,16 +42,11 @@ impl Loaded {
         let mut asked: HashMap<Asked, BTreeSet<RiskCell>> = HashMap::new();
         for risk in risks {
             let found = observing.remove(&risk.id).unwrap_or_default();
-            let siting = if found.leads_in_cell {
-                Siting::InCell
-            } else {
-                Siting::Around
-            };
             let stations = match products.get(&risk.version) {
-                Some(version) => evidence::stated(found.stations, &version.product),
-                None => found.stations,
+                Some(version) => evidence::stated(found, &version.product),
+                None => found,
             };
-            observers.insert(risk.id, (stations, siting));
+            observers.insert(risk.id, stations);
             asked
                 .entry((risk.version, risk.season_year, risk.window))
                 .or_default()
@@ -83,9 +78,7 @@ impl Loaded {
 
     /// The stations of a risk, with their days.
     pub(crate) fn stations(&self, risk: &Risk) -> &[StationEvidence] {
-        self.observers
-            .get(&risk.id)
-            .map_or(&[], |(stations, _)| stations)
+        self.observers.get(&risk.id).map_or(&[], Vec::as_slice)
     }
 
     /// What the index of a risk is computed from, as it is recorded.
@@ -114,10 +107,7 @@ impl Loaded {
             cell: risk.cell,
             season_year: risk.season_year,
             window: risk.window,
-            siting: self
-                .observers
-                .get(&risk.id)
-                .map_or(Siting::Around, |(_, siting)| *siting),
+            siting: Siting::of(stations),
             stations,
             grids: &beside.grids,
             sensors: &beside.sensors,

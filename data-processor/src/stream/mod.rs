@@ -25,6 +25,7 @@ use runtime::metrics::Metrics;
 use runtime::topology::{RETRIES_MAX, Role};
 use store::station_days::UtcDate;
 use store::{Pool, StoreError};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub(crate) use days::compute as compute_days;
@@ -112,13 +113,16 @@ pub async fn step(context: &Context, queue: &mut Consumer) -> Result<Vec<Outcome
     if batch.is_empty() {
         return Ok(Vec::new());
     }
+    let started = Instant::now();
     let outcomes = handle(context, &batch).await;
+    // a batch is one transaction: none of it is done before all of it is
+    let seconds = started.elapsed().as_secs_f64();
     // what is given back goes to the head of the queue: the last first, so that the order stays
     for (delivery, outcome) in batch.into_iter().zip(&outcomes).rev() {
         if matches!(outcome, Outcome::Park(_)) {
             record_heard(context, &delivery.message).await;
         }
-        if let Err(error) = answer(context, delivery, outcome).await {
+        if let Err(error) = answer(context, delivery, outcome, seconds).await {
             // the broker is away: it gives the message again, and what was done is done once
             tracing::warn!(%error, "message not answered");
         }
@@ -130,6 +134,7 @@ async fn answer(
     context: &Context,
     delivery: Delivery,
     outcome: &Outcome,
+    seconds: f64,
 ) -> Result<(), BrokerError> {
     let (name, reason) = match outcome {
         Outcome::Done => ("done", None),
@@ -143,11 +148,10 @@ async fn answer(
     } else {
         tracing::debug!(role = "index", topic, %id, outcome = name, "message");
     }
-    context
-        .metrics
-        .messages
-        .with_label_values(&[Role::Index.name(), name])
-        .inc();
+    let labels = [Role::Index.name(), name];
+    context.metrics.messages.with_label_values(&labels).inc();
+    let times = &context.metrics.message_seconds;
+    times.with_label_values(&labels).observe(seconds);
     match outcome {
         Outcome::Done => delivery.ack().await,
         Outcome::Retry(_) => delivery.retry().await,

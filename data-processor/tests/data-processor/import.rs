@@ -352,6 +352,7 @@ async fn a_baseline_of_few_or_unfinished_seasons_is_refused_with_the_reason(owne
 #[sqlx::test(migrations = "../migrations")]
 async fn a_climate_is_the_mean_of_whole_dekads_and_is_kept_once(owner: PgPool) {
     let pool = as_process(&owner);
+    risks(&owner).await;
     rain(
         &pool,
         "climate.csv",
@@ -360,11 +361,13 @@ async fn a_climate_is_the_mean_of_whole_dekads_and_is_kept_once(owner: PgPool) {
     .await;
     let asked = "rain --dataset chirps-v3 --first 2001 --last 2010";
     let first = compute(&pool, asked).await.unwrap();
-    assert_eq!(first.count(State::New), 2);
+    let evidence = "its evidence states the climate, so its index must count it";
+    assert_eq!((first.count(State::New), first.risks), (2, 2), "{evidence}");
     assert_eq!(first.cells[0].dekads.len(), 36);
     let year: i64 = first.cells[0].dekads.iter().flatten().sum();
     assert!((1_090_000..1_100_000).contains(&year), "3 mm a day: {year}");
-    assert_eq!(compute(&pool, asked).await.unwrap().count(State::Known), 2);
+    let again = compute(&pool, asked).await.unwrap();
+    assert_eq!((again.count(State::Known), again.risks), (2, 0));
     let other = compute(&pool, "rain --dataset chirps-v3 --first 2000 --last 2010").await;
     assert_eq!(other.unwrap().count(State::Different), 2);
     let kept = "select count(*) from rain_climates where first_year = 2001";

@@ -78,6 +78,19 @@ fn late_scenes_are_waited_for_as_long_as_the_contract_says() {
     let of_rain = include_str!("../../../products/KE-MZ-PD-LR.toml");
     let product = domain::product::Product::from_toml(of_rain).unwrap();
     assert_eq!(awaited_until(&product, YEAR), None);
+    let until_then = until - chrono::TimeDelta::seconds(1);
+    let awaits = |season: &Season, at| {
+        season
+            .computed()
+            .awaits_vegetation(&season.product, YEAR, at)
+    };
+    assert!(awaits(&season, until_then) && !awaits(&season, until));
+    // what the contract's own sensor saw is not waited with; another's is taken when the wait ends
+    assert!(!awaits(&with_ndvi(2_000), until_then));
+    let mut other = Season::of_rain();
+    other.sees(1, 2_000, 9_500);
+    assert!(other.computed().vegetation_milli.is_some());
+    assert!(awaits(&other, until_then) && !awaits(&other, until));
     // while the season runs there is no figure, however many scenes there are
     let running = with_ndvi(2_000);
     let eve = running.window().last_day() - chrono::Days::new(1);

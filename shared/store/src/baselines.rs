@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::cell::RiskCell;
 use sqlx::PgConnection;
 
+use crate::decode::{self, corrupt};
 use crate::error::StoreError;
 
 /// Which baseline: of whom, over which days of the year and which years.
@@ -85,15 +86,10 @@ pub async fn list(
     .await?;
     let mut found = BTreeMap::new();
     for row in rows {
-        let corrupt = |column| StoreError::Corrupt {
-            table: "baselines",
-            column,
-            id: row.risk_cell.clone(),
-        };
-        let cell: RiskCell = row.risk_cell.parse().map_err(|_| corrupt("risk_cell"))?;
-        let seasons =
-            serde_json::from_value(row.seasons.clone()).map_err(|_| corrupt("seasons"))?;
-        let dekads = serde_json::from_value(row.dekads.clone()).map_err(|_| corrupt("dekads"))?;
+        let broken = |column| corrupt("baselines", column, &row.risk_cell);
+        let cell = decode::cell(&row.risk_cell, "baselines")?;
+        let seasons = serde_json::from_value(row.seasons).map_err(|_| broken("seasons"))?;
+        let dekads = serde_json::from_value(row.dekads).map_err(|_| broken("dekads"))?;
         found.insert((row.sensor, cell), Baseline { seasons, dekads });
     }
     Ok(found)

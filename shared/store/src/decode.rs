@@ -1,6 +1,7 @@
-//! Stored columns as domain values: JSON documents and amounts. A value that does not decode is
-//! `Corrupt`, never a default. Used by the modules of money out.
+//! Stored columns as domain values: JSON documents, amounts, cells. A value that does not decode is
+//! `Corrupt`, never a default. Used by the modules of money out and of the number work.
 
+use domain::cell::RiskCell;
 use domain::money::{Currency, Money};
 use serde::de::DeserializeOwned;
 
@@ -38,4 +39,18 @@ pub(crate) fn money(
 ) -> Result<Money, StoreError> {
     let currency = Currency::parse(currency).ok_or_else(|| corrupt(table, "currency", id))?;
     Ok(Money { minor, currency })
+}
+
+/// A stored cell; in tables that are keyed by it.
+pub(crate) fn cell(name: &str, table: &'static str) -> Result<RiskCell, StoreError> {
+    cell_of(name, table, name)
+}
+
+/// The stored cell of a row with another key.
+pub(crate) fn cell_of(
+    name: &str,
+    table: &'static str,
+    id: impl std::fmt::Display,
+) -> Result<RiskCell, StoreError> {
+    name.parse().map_err(|_| corrupt(table, "risk_cell", id))
 }

@@ -12,7 +12,7 @@ use domain::season::Window;
 use domain::settle::{HoldReason, Observed, Settlement};
 use sqlx::PgConnection;
 
-use crate::decode::{corrupt, json, money};
+use crate::decode::{cell_of, corrupt, json, money};
 use crate::error::{StoreError, one_row};
 use crate::products::ProductVersion;
 
@@ -53,6 +53,9 @@ pub enum EvaluationState {
 }
 
 impl EvaluationState {
+    /// Every one.
+    pub const ALL: &[Self] = &[Self::Held, Self::Approved];
+
     /// As stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -203,10 +206,7 @@ pub async fn lock_subject(
         risk_id,
         state: RiskState::parse(&row.state).ok_or_else(|| corrupt("risks", "state", risk_id))?,
         zone: row.zone,
-        cell: row
-            .risk_cell
-            .parse()
-            .map_err(|_| corrupt("risks", "risk_cell", risk_id))?,
+        cell: cell_of(&row.risk_cell, "risks", risk_id)?,
         season_year: row.season_year,
         window: Window {
             start: row.window_start,

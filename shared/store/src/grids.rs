@@ -10,6 +10,7 @@ use domain::measure::RainUm;
 use domain::season::Window;
 use sqlx::PgConnection;
 
+use crate::decode::{self, corrupt};
 use crate::error::StoreError;
 
 /// Dekads of a year.
@@ -112,7 +113,7 @@ pub(crate) fn brought(
     rows: i64,
 ) -> Result<Brought, StoreError> {
     Ok(Brought {
-        cell: parse(cell, table)?,
+        cell: decode::cell(cell, table)?,
         first,
         last,
         rows: u64::try_from(rows).unwrap_or(0),
@@ -153,7 +154,10 @@ pub async fn list_cells(
     )
     .fetch_all(conn)
     .await?;
-    names.iter().map(|name| parse(name, "grid_days")).collect()
+    names
+        .iter()
+        .map(|name| decode::cell(name, "grid_days"))
+        .collect()
 }
 
 /// Days of one dataset in one cell, in order.
@@ -181,7 +185,7 @@ pub async fn list(
     .await?;
     let mut found: BTreeMap<(String, RiskCell), Series> = BTreeMap::new();
     for row in rows {
-        let cell = parse(&row.risk_cell, "grid_days")?;
+        let cell = decode::cell(&row.risk_cell, "grid_days")?;
         found
             .entry((row.dataset, cell))
             .or_default()
@@ -245,15 +249,11 @@ pub async fn list_climates(
     .await?;
     let mut found = BTreeMap::new();
     for row in rows {
-        let cell = parse(&row.risk_cell, "rain_climates")?;
+        let cell = decode::cell(&row.risk_cell, "rain_climates")?;
         let dekads: Vec<Option<i64>> = serde_json::from_value(row.dekads)
             .ok()
             .filter(|dekads: &Vec<Option<i64>>| dekads.len() == DEKADS)
-            .ok_or_else(|| StoreError::Corrupt {
-                table: "rain_climates",
-                column: "dekads",
-                id: row.risk_cell.clone(),
-            })?;
+            .ok_or_else(|| corrupt("rain_climates", "dekads", &row.risk_cell))?;
         let climate = Climate {
             first_year: row.first_year,
             last_year: row.last_year,
@@ -262,12 +262,4 @@ pub async fn list_climates(
         found.insert((row.dataset, cell), climate);
     }
     Ok(found)
-}
-
-fn parse(cell: &str, table: &'static str) -> Result<RiskCell, StoreError> {
-    cell.parse().map_err(|_| StoreError::Corrupt {
-        table,
-        column: "risk_cell",
-        id: cell.to_owned(),
-    })
 }

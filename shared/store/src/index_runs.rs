@@ -177,8 +177,8 @@ pub async fn record(
         .collect())
 }
 
-/// Asks for the index of an open risk anew: vegetation that is waited for brings no bell of its own
-/// on the day the wait ends.
+/// Asks anew for the index of a risk that is neither decided nor handed to people: what is waited for,
+/// scenes or a station's last word, brings no bell of its own on the day the wait ends.
 pub async fn ask_anew(conn: &mut PgConnection, risk_id: RiskId) -> Result<(), StoreError> {
     sqlx::query!(
         "-- index_runs.ask_anew

@@ -10,6 +10,7 @@ use domain::measure::RainUm;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::decode::corrupt;
 use crate::error::StoreError;
 
 /// Where the fetching of a UTC day stands.
@@ -115,11 +116,8 @@ pub async fn find_days(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<UtcD
     rows.into_iter()
         .map(|row| {
             Ok(UtcDay {
-                state: FetchState::parse(&row.state).ok_or_else(|| StoreError::Corrupt {
-                    table: "station_utc_days",
-                    column: "state",
-                    id: row.id.to_string(),
-                })?,
+                state: FetchState::parse(&row.state)
+                    .ok_or_else(|| corrupt("station_utc_days", "state", row.id))?,
                 id: row.id,
                 station_id: row.station_id,
                 utc_date: row.utc_date,

@@ -10,6 +10,7 @@ use domain::season::Window;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::decode;
 use crate::error::StoreError;
 
 /// A risk.
@@ -60,11 +61,7 @@ impl TryFrom<Row> for Risk {
             id,
             version: row.product_version_id.into(),
             zone: row.zone,
-            cell: row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
-                table: "risks",
-                column: "risk_cell",
-                id: id.to_string(),
-            })?,
+            cell: decode::cell_of(&row.risk_cell, "risks", id)?,
             season_year: row.season_year,
             window: Window {
                 start: row.window_start,
@@ -277,13 +274,17 @@ pub async fn mark_clean(conn: &mut PgConnection, ids: &[RiskId]) -> Result<(), S
     Ok(())
 }
 
-/// Names the runs that settle undecided risks; returns the risks it did not settle already.
+/// Names the run that settles each of these undecided risks, or that none does any more; returns
+/// the risks for which that is new.
 pub async fn set_final(
     conn: &mut PgConnection,
-    runs: &[(RiskId, IndexRunId)],
+    runs: &[(RiskId, Option<IndexRunId>)],
 ) -> Result<Vec<RiskId>, StoreError> {
     let ids: Vec<Uuid> = runs.iter().map(|(id, _)| id.uuid()).collect();
-    let run_ids: Vec<Uuid> = runs.iter().map(|(_, run)| run.uuid()).collect();
+    let run_ids: Vec<Option<Uuid>> = runs
+        .iter()
+        .map(|(_, run)| run.map(IndexRunId::uuid))
+        .collect();
     let settled = sqlx::query_scalar!(
         "-- risks.set_final
         update risks set final_index_run_id = given.run_id
@@ -292,7 +293,7 @@ pub async fn set_final(
           and risks.final_index_run_id is distinct from given.run_id
         returning risks.id",
         &ids,
-        &run_ids,
+        &run_ids as _,
     )
     .fetch_all(conn)
     .await?;

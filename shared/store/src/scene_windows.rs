@@ -10,6 +10,7 @@ use domain::season::Window;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::decode;
 use crate::error::StoreError;
 
 /// Pixels of a cell on a date.
@@ -126,15 +127,10 @@ pub async fn list(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<SceneWind
     .await?;
     rows.into_iter()
         .map(|row| {
-            let cell = row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
-                table: "scene_windows",
-                column: "risk_cell",
-                id: row.id.to_string(),
-            })?;
             Ok(SceneWindow {
                 id: row.id,
                 sensor: row.sensor,
-                cell,
+                cell: decode::cell_of(&row.risk_cell, "scene_windows", row.id)?,
                 day: row.day,
                 item_id: row.item_id,
                 collection: row.collection,

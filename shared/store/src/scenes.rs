@@ -9,6 +9,7 @@ use domain::cell::RiskCell;
 use domain::season::Window;
 use sqlx::PgConnection;
 
+use crate::decode;
 use crate::error::StoreError;
 use crate::grids::{self, Recorded};
 
@@ -114,13 +115,7 @@ pub async fn list_cells(
     .await?;
     names
         .iter()
-        .map(|name| {
-            name.parse().map_err(|_| StoreError::Corrupt {
-                table: "scenes",
-                column: "risk_cell",
-                id: name.clone(),
-            })
-        })
+        .map(|name| decode::cell(name, "scenes"))
         .collect()
 }
 
@@ -146,11 +141,7 @@ pub async fn list(
     .await?;
     let mut found: BTreeMap<(String, RiskCell), Vec<Scene>> = BTreeMap::new();
     for row in rows {
-        let cell = row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
-            table: "scenes",
-            column: "risk_cell",
-            id: row.risk_cell.clone(),
-        })?;
+        let cell = decode::cell(&row.risk_cell, "scenes")?;
         found.entry((row.sensor, cell)).or_default().push(Scene {
             day: row.day,
             ndvi_e4: row.ndvi_e4,

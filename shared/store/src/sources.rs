@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use domain::cell::RiskCell;
 use domain::evidence::{GridDay, GridEvidence, Scene, SeasonsEvidence, SensorEvidence};
 use domain::product::Product;
-use domain::season::{SeasonError, Window};
+use domain::season::Window;
 use sqlx::PgConnection;
 
+use crate::decode::corrupt;
 use crate::error::StoreError;
 use crate::{baselines, grids, scenes};
 
@@ -62,14 +63,10 @@ pub async fn list(
     let Some(terms) = &product.vegetation else {
         return Ok(found);
     };
-    let days = terms
-        .days
-        .bind(season_year)
-        .map_err(|error: SeasonError| StoreError::Corrupt {
-            table: "product_versions",
-            column: "document",
-            id: format!("{}: {error}", product.code),
-        })?;
+    let days = terms.days.bind(season_year).map_err(|error| {
+        let id = format!("{}: {error}", product.code);
+        corrupt("product_versions", "document", id)
+    })?;
     let years = (terms.baseline_first, terms.baseline_last);
     let mut seen = scenes::list(conn, &sensors, cells, days).await?;
     let mut known = baselines::list(conn, &sensors, cells, &terms.days.to_string(), years).await?;

@@ -13,6 +13,7 @@ use domain::season::Window;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::decode;
 use crate::error::StoreError;
 
 /// A station near a risk.
@@ -144,11 +145,7 @@ pub async fn list_all_candidates(
     for row in rows {
         let Some(risk_id) = row.risk_id else { continue };
         found.entry(risk_id.into()).or_default().push(Candidate {
-            cell: row.risk_cell.parse().map_err(|_| StoreError::Corrupt {
-                table: "stations",
-                column: "risk_cell",
-                id: row.id.clone(),
-            })?,
+            cell: decode::cell_of(&row.risk_cell, "stations", &row.id)?,
             id: row.id,
             name: row.name,
             lat_e6: row.lat_e6,
@@ -217,33 +214,21 @@ pub async fn list_frozen(
     window: Window,
 ) -> Result<Vec<StationEvidence>, StoreError> {
     let mut observers = list_observers(conn, &[(risk_id, window)]).await?;
-    Ok(observers
-        .remove(&risk_id)
-        .map(|observers| observers.stations)
-        .unwrap_or_default())
+    Ok(observers.remove(&risk_id).unwrap_or_default())
 }
 
-/// Who observes a risk.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Observers {
-    /// Its frozen stations by rank, with their days of the window.
-    pub stations: Vec<StationEvidence>,
-    /// Whether the one that leads stands in the risk's own cell.
-    pub leads_in_cell: bool,
-}
-
-/// The frozen stations of some risks with what is known of their days in each risk's window; a risk
-/// without any is left out.
+/// The frozen stations of some risks by rank, with what is known of their days in each risk's
+/// window; a risk without any is left out.
 pub async fn list_observers(
     conn: &mut PgConnection,
     risks: &[(RiskId, Window)],
-) -> Result<BTreeMap<RiskId, Observers>, StoreError> {
+) -> Result<BTreeMap<RiskId, Vec<StationEvidence>>, StoreError> {
     let ids: Vec<Uuid> = risks.iter().map(|(id, _)| id.uuid()).collect();
     let rows = sqlx::query!(
         r#"-- stations.list_observers
         select risks.id as risk_id, chosen.station_id, chosen.rank as "rank!", chosen.distance_m,
                chosen.data_quality_e4, chosen.location_quality_e4, stations.lat_e6,
-               stations.lon_e6, stations.risk_cell = risks.risk_cell as "is_in_cell!"
+               stations.lon_e6
         from risks
         cross join lateral (
             select * from risk_stations
@@ -265,15 +250,13 @@ pub async fn list_observers(
     }
     let days = list_days(conn, &wanted.into_iter().collect::<Vec<_>>()).await?;
     let quality = |e4: Option<i16>| u16::try_from(e4.unwrap_or(0)).unwrap_or(0);
-    let mut found: BTreeMap<RiskId, Observers> = BTreeMap::new();
+    let mut found: BTreeMap<RiskId, Vec<StationEvidence>> = BTreeMap::new();
     for row in rows {
         let risk_id = RiskId::from(row.risk_id);
         let Some(window) = windows.get(&risk_id) else {
             continue;
         };
-        let observers = found.entry(risk_id).or_default();
-        observers.leads_in_cell |= row.rank == 1 && row.is_in_cell;
-        observers.stations.push(StationEvidence {
+        found.entry(risk_id).or_default().push(StationEvidence {
             rank: u16::try_from(row.rank).unwrap_or(u16::MAX),
             distance_m: u32::try_from(row.distance_m).unwrap_or(u32::MAX),
             data_quality_e4: quality(row.data_quality_e4),

@@ -7,19 +7,18 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::event::Event;
 use domain::id::RiskId;
 use domain::product::Product;
-use runtime::broker::{Broker, Message};
+use runtime::broker::Message;
 use runtime::clock::Held;
-use runtime::memory::InMemory;
-use sandbox::{CallbackSink, World, serve::Local};
+use sandbox::serve::Local;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use store::fixtures::{self, Plan};
 use store::scene_checks::SceneEnd;
 use uuid::Uuid;
 use workers::consumer::{Handler, Outcome};
 use workers::role::Context;
 use workers::satellite::{self, Satellite, Step};
-use workers::settings::Settings;
+
+use crate::support::site::{Site, tell};
 
 /// Reads Sentinel-2 from March to May, and waits ten days for it.
 const PRODUCT: &str =
@@ -40,35 +39,22 @@ fn at(text: &str) -> DateTime<Utc> {
 
 impl Field {
     async fn new(pool: PgPool) -> Self {
-        let mut context = crate::support::context(pool, Broker::InMemory(InMemory::new()));
-        let time = context.clock.held_handle().unwrap();
-        time.set(at("2026-04-01T02:00:00Z"));
-        let seed = sandbox::Settings {
-            seed: 7,
-            ..sandbox::Settings::default()
-        };
-        let world = World::new(context.clock.clone(), seed, CallbackSink::in_process());
-        let sandbox = sandbox::serve::local(world).await.unwrap();
-        let url = sandbox.url("/earthsearch/v1");
-        context.settings = Settings::from_flags(["--sentinel2-api-url", &url])
-            .unwrap()
-            .into();
-        let mut conn = context.pool.acquire().await.unwrap();
-        let plan = Plan {
-            policies: 1,
-            is_final: false,
-            ..Plan::default()
-        };
-        let season = fixtures::season(&mut conn, &context.pii, plan)
-            .await
-            .unwrap();
-        drop(conn);
+        let Site {
+            context,
+            time,
+            risk_id,
+            sandbox,
+        } = Site::new(pool, "2026-04-01T02:00:00Z", |sandbox, _| {
+            let url = sandbox.url("/earthsearch/v1");
+            vec!["--sentinel2-api-url".to_owned(), url]
+        })
+        .await;
         let satellite = satellite::build(&context);
         let field = Self {
             context,
             satellite,
             time,
-            risk_id: season.risk_id,
+            risk_id,
             sandbox,
         };
         let (product, version) = (Product::from_toml(PRODUCT).unwrap(), Uuid::from_u128(77));
@@ -94,15 +80,7 @@ impl Field {
 
     async fn scenes(&self, setup: Value) {
         let url = self.sandbox.url("/control/scenes");
-        let answer = self
-            .context
-            .http
-            .post(url)
-            .json(&setup)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
+        tell(&self.context, url, &setup).await;
     }
 
     async fn spoil(&self, day: NaiveDate, kind: &str) {

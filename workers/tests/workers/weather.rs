@@ -7,20 +7,19 @@ use chrono::{DateTime, Utc};
 use domain::event::Event;
 use domain::id::RiskId;
 use futures_util::future::join_all;
-use runtime::broker::{Broker, Message};
+use runtime::broker::Message;
 use runtime::clock::Held;
-use runtime::memory::InMemory;
-use sandbox::{CallbackSink, World, serve::Local};
+use sandbox::serve::Local;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use store::fixtures::{self, Plan};
 use store::observations::{PlannedDay, plan_days};
 use uuid::Uuid;
 use workers::consumer::{Handler, Outcome};
 use workers::role::Context;
-use workers::settings::Settings;
 use workers::weather::{self, Step, Weather};
 use workers::{satellite, satellite::Satellite};
+
+use crate::support::site::{Site, tell};
 
 /// A risk without stations, and a provider who knows some.
 struct Field {
@@ -38,34 +37,20 @@ fn at(text: &str) -> DateTime<Utc> {
 
 impl Field {
     async fn new(pool: PgPool) -> Self {
-        let mut context = crate::support::context(pool, Broker::InMemory(InMemory::new()));
-        let time = context.clock.held_handle().unwrap();
-        time.set(at("2026-03-12T02:00:00Z"));
-        let seed = sandbox::Settings {
-            seed: 7,
-            ..sandbox::Settings::default()
-        };
-        let key = seed.credentials.weatherxm_api_key.clone();
-        let world = World::new(context.clock.clone(), seed, CallbackSink::in_process());
-        let sandbox = sandbox::serve::local(world).await.unwrap();
-        let url = sandbox.url("/weatherxm/api/v1");
-        let flags = [
-            "--weatherxm-api-url",
-            url.as_str(),
-            "--weatherxm-api-key",
-            key.as_str(),
-        ];
-        context.settings = Settings::from_flags(flags).unwrap().into();
-        let mut conn = context.pool.acquire().await.unwrap();
-        let plan = Plan {
-            policies: 1,
-            is_final: false,
-            ..Plan::default()
-        };
-        let season = fixtures::season(&mut conn, &context.pii, plan)
-            .await
-            .unwrap();
-        drop(conn);
+        let Site {
+            context,
+            time,
+            risk_id,
+            sandbox,
+        } = Site::new(pool, "2026-03-12T02:00:00Z", |sandbox, seed| {
+            let (url, key) = (
+                sandbox.url("/weatherxm/api/v1"),
+                &seed.credentials.weatherxm_api_key,
+            );
+            let flags = ["--weatherxm-api-url", &url, "--weatherxm-api-key", key];
+            flags.map(str::to_owned).to_vec()
+        })
+        .await;
         store::testing::change(
             &context.pool,
             "delete from risk_stations; update risks set stations_frozen_at = null",
@@ -78,7 +63,7 @@ impl Field {
             weather,
             satellite,
             time,
-            risk_id: season.risk_id,
+            risk_id,
             sandbox,
         }
     }
@@ -108,15 +93,8 @@ impl Field {
     }
 
     async fn sky(&self, setup: Value) {
-        let answer = self
-            .context
-            .http
-            .post(self.sandbox.url("/control/weather"))
-            .json(&setup)
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
+        let url = self.sandbox.url("/control/weather");
+        tell(&self.context, url, &setup).await;
     }
 
     async fn fetch(&self, id: Uuid) -> Step {

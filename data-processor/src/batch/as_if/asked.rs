@@ -34,8 +34,8 @@ pub struct Cover {
     /// Code of a shipped product, or a product file (*.toml).
     #[arg(long, value_name = "CODE|FILE", default_value = "KE-MZ-PD-LR")]
     pub product: String,
-    /// Zone of the product for every place; by default each place is in the zone whose ward it is,
-    /// and in the first of these where it is a ward of none.
+    /// Zone of the product for every place; by default each place is in the zone whose ward it is.
+    /// To be given with a --place that is a ward of none.
     #[arg(long)]
     pub zone: Option<String>,
     /// Trigger of a contract to try out instead of the product's, whole mm; needs --exit.
@@ -61,7 +61,7 @@ pub struct Rain {
     /// A place of the file, by name; may be given again. By default all that are wards of a zone.
     #[arg(long = "place", value_name = "NAME", conflicts_with = "all")]
     pub places: Vec<String>,
-    /// Every place of the file, ward or not, all in one zone.
+    /// Every place of the file, ward or not, all in --zone, or else in the product's first.
     #[arg(long)]
     pub all: bool,
 }
@@ -74,14 +74,14 @@ pub fn read(cover: &Cover, rain: &Rain) -> anyhow::Result<(Contract, Table, Vec<
     if let Some((trigger, exit)) = cover.trigger.zip(cover.exit) {
         try_out(&mut product, cover.window, trigger, exit)?;
     } else {
-        product.zones = match &cover.zone {
-            Some(code) => vec![
-                product
-                    .zone(code)
-                    .with_context(|| format!("{} has no zone `{code}`", product.code))?
-                    .clone(),
-            ],
-            None => zones_of(&product, rain, &table),
+        product.zones = if let Some(code) = &cover.zone {
+            let zone = product.zone(code);
+            let zone = zone.with_context(|| format!("{} has no zone `{code}`", product.code))?;
+            vec![zone.clone()]
+        } else {
+            let zones = zones_of(&product, rain, &table);
+            ensure_wards(&product, &zones, &rain.places)?;
+            zones
         };
     }
     let contract = Contract {
@@ -230,6 +230,31 @@ pub(super) fn zones_of(product: &Product, rain: &Rain, table: &Table) -> Vec<Zon
         zones.truncate(1);
     }
     zones
+}
+
+/// A place that is asked for by name has the terms of its own zone, and is never given another's
+/// unasked: which of several it should have is to be said.
+pub(super) fn ensure_wards(
+    product: &Product,
+    zones: &[Zone],
+    places: &[String],
+) -> anyhow::Result<()> {
+    let is_stray = |place: &&String| !zones.iter().any(|zone| has_ward(zone, place));
+    let Some(stray) = places.iter().find(is_stray) else {
+        return Ok(());
+    };
+    let codes = |zones: &[Zone]| {
+        let codes = zones.iter().map(|zone| zone.code.as_str());
+        codes.collect::<Vec<_>>().join(", ")
+    };
+    ensure!(
+        product.zones.len() == 1,
+        "`{stray}` is no ward of {}: say with --zone which terms of {} it has, one of {}",
+        codes(zones),
+        product.code,
+        codes(&product.zones)
+    );
+    Ok(())
 }
 
 pub(super) fn choose(

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::asked::{choose, try_out, zones_of};
+use super::asked::{choose, ensure_wards, try_out, zones_of};
 use super::*;
 
 fn contract(window: &str, trigger: i32, exit: i32) -> Contract {
@@ -112,11 +112,23 @@ fn places_are_matched_to_wards_by_their_letters() {
         sown: None,
     };
     let codes = |asked: &Rain| contract(zones_of(&shipped, asked, &table)).zones();
-    // every place of a file is evaluated in one zone, and so is a place that is no ward
+    // every place of a file is evaluated in one zone, and so is a place that is no ward but where it
+    // is asked for by name
     assert_eq!(codes(&rain(&[], false)), "log-logo");
     assert_eq!(codes(&rain(&["turbi", "KARARE"], false)), "marsabit, turbi");
     assert_eq!(codes(&rain(&["OGUCHO"], false)), "marsabit");
     assert_eq!(codes(&rain(&[], true)), "log-logo");
+    let refused = |places: &[&str]| {
+        let asked = rain(places, false);
+        let zones = zones_of(&shipped, &asked, &table);
+        ensure_wards(&shipped, &zones, &asked.places).err()
+    };
+    assert!(refused(&["turbi", "KARARE"]).is_none());
+    for places in [&["OGUCHO"][..], &["KARARE", "OGUCHO"]] {
+        let error = refused(places).unwrap().to_string();
+        let names_the_zones = error.contains("`OGUCHO`") && error.contains("kitui-makueni");
+        assert!(names_the_zones && error.contains("--zone"), "{error}");
+    }
     let asked = rain(&[], false);
     let here = contract(zones_of(&shipped, &asked, &table));
     for asked in [asked, rain(&["log-logo"], false), rain(&[], true)] {

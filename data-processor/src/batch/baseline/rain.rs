@@ -10,7 +10,7 @@ use store::grids::{self, Climate};
 use store::{Connection, Pool, StoreError};
 
 use super::show::{Cell, Report, State};
-use super::{CELLS, SEASONS_MIN};
+use super::{CELLS, SEASONS_MIN, mark};
 use crate::batch::report::progress;
 use crate::science::dekad::spans;
 use crate::science::sources::climatology;
@@ -47,10 +47,14 @@ pub(super) async fn compute(
         let Some(last_cell) = cells.last() else { break };
         after = Some(*last_cell);
         let known = grids::list(&mut tx, &[dataset.to_owned()], &cells, window).await?;
+        let mut brought = Vec::new();
         for cell in cells {
             let days = known.get(&(dataset.to_owned(), cell)).map(Vec::as_slice);
             let computed = of(days.unwrap_or_default(), window)?;
             let state = keep(&mut tx, now, (dataset, cell), (first, last), &computed).await?;
+            if state == State::New {
+                brought.push(cell);
+            }
             let years = computed.years_min;
             report.cells.push(Cell {
                 source: dataset.to_owned(),
@@ -63,6 +67,7 @@ pub(super) async fn compute(
                 dekads: computed.dekads,
             });
         }
+        report.risks = report.risks.saturating_add(mark(&mut tx, &brought).await?);
         tx.commit().await.map_err(StoreError::from)?;
         progress(&format!("{dataset}: {} cells", report.cells.len()));
     }

@@ -7,15 +7,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 use domain::cell::RiskCell;
 use domain::season::Window;
 use store::baselines::{self, Baseline, Of};
-use store::{Connection, Pool, StoreError, risks, scenes};
+use store::{Connection, Pool, StoreError, scenes};
 
 use super::show::{Cell, Report, State};
-use super::{CELLS, SEASONS_MIN, Wanted};
+use super::{CELLS, SEASONS_MIN, Wanted, mark};
 use crate::batch::report::progress;
 use crate::science::vegetation::season::{Season, dekad_means, micro, of_stored, season};
-
-/// Days that every risk's window lies within.
-const EVER: (i32, i32) = (1981, 2200);
 
 /// Computes and records the baselines of all sensors.
 pub(super) async fn compute(
@@ -121,16 +118,6 @@ async fn keep(
     } else {
         State::Different
     })
-}
-
-/// Marks every open risk of the cells: its season can be compared now.
-async fn mark(conn: &mut Connection, cells: &[RiskCell]) -> Result<u64, StoreError> {
-    let (first, last) = EVER;
-    let day = |year| NaiveDate::from_yo_opt(year, 1).unwrap_or_default();
-    if cells.is_empty() {
-        return Ok(0);
-    }
-    risks::mark_cells_dirty(conn, cells, day(first), day(last)).await
 }
 
 fn shown(sensor: &str, cell: RiskCell, computed: Baseline, state: State) -> Cell {

@@ -31,12 +31,6 @@ pub fn slope(celsius: f64) -> f64 {
     4_098.0 * saturation(celsius) / ((celsius + 237.3) * (celsius + 237.3))
 }
 
-/// ea from the dew point, °C (eq. 14).
-#[must_use]
-pub fn actual_of_dew_point(dew_point: f64) -> f64 {
-    saturation(dew_point)
-}
-
 /// ea from a dry and a wet bulb, °C, at a pressure in kPa (eqs. 15 and 16); `coefficient` is
 /// 0.000662 for an Asmann psychrometer, 0.0008 naturally ventilated, 0.0012 indoors.
 #[must_use]
@@ -51,12 +45,6 @@ pub fn actual_of_humidity(t_min: f64, t_max: f64, rh_min: f64, rh_max: f64) -> f
         saturation(t_min) * rh_max / 100.0,
         saturation(t_max) * rh_min / 100.0,
     )
-}
-
-/// ea from the greatest humidity alone, % (eq. 18): for instruments that fail when it is low.
-#[must_use]
-pub fn actual_of_greatest_humidity(t_min: f64, rh_max: f64) -> f64 {
-    saturation(t_min) * rh_max / 100.0
 }
 
 /// ea from the mean humidity, % (eq. 19): the least to be wished for.

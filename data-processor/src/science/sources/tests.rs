@@ -8,6 +8,11 @@ fn first() -> NaiveDate {
     NaiveDate::from_ymd_opt(2026, 4, 1).unwrap()
 }
 
+/// What the shipped contracts fill at most.
+fn tenth() -> BasisPoints {
+    BasisPoints::new(1_000).unwrap()
+}
+
 const EVEN: Climatology = [Some(20.0); 36];
 const DOUBLE: Climatology = [Some(40.0); 36];
 
@@ -18,7 +23,6 @@ fn offer<'a>(
 ) -> Offered<'a> {
     Offered {
         source,
-        version: "1",
         rain_mm,
         climatology,
     }
@@ -35,7 +39,7 @@ fn one_source_leads_for_the_whole_phase_and_the_next_fills_a_tenth() {
         offer(Source::Chirps, &chirps, &DOUBLE),
         offer(Source::StationInCell, &station, &EVEN),
     ];
-    let phase = settle(first(), 20, &offered, &[]);
+    let phase = settle(first(), 20, &offered, tenth());
     assert_eq!(phase.leading, Some(Source::StationInCell));
     assert_eq!((phase.filled(), phase.missing()), (2, 0));
     // half of the satellite's: its climatology is twice the station's
@@ -61,7 +65,7 @@ fn between_a_tenth_and_a_fifth_nothing_is_filled() {
             offer(Source::StationInCell, &station, &EVEN),
             offer(Source::Chirps, &chirps, &EVEN),
         ];
-        let phase = settle(first(), 20, &offered, &[]);
+        let phase = settle(first(), 20, &offered, tenth());
         assert_eq!(phase.leading, Some(Source::StationInCell));
         assert_eq!((phase.filled(), phase.missing()), (0, gaps));
         assert_eq!((phase.days[0].rain_mm, phase.days[0].source), (None, None));
@@ -75,33 +79,28 @@ fn beyond_a_fifth_the_source_gives_way_for_all_of_it_and_that_is_recorded() {
         offer(Source::StationInCell, &station, &EVEN),
         offer(Source::Chirps, &chirps, &EVEN),
     ];
-    let phase = settle(first(), 20, &offered, &[]);
+    let phase = settle(first(), 20, &offered, tenth());
     assert_eq!(phase.leading, Some(Source::Chirps));
-    assert_eq!(
-        phase.passed_over,
-        [(Source::StationInCell, PassedOver::Missing(5))]
-    );
+    assert_eq!(phase.passed_over, [(Source::StationInCell, 5)]);
     // a source that gave way does not fill: no picking among days
     assert_eq!((phase.filled(), phase.missing()), (0, 1));
-    let none = settle(first(), 20, &offered[..1], &[]);
+    let none = settle(first(), 20, &offered[..1], tenth());
     assert_eq!((none.leading, none.missing()), (None, 20));
 }
 
 #[test]
-fn a_data_set_reprocessed_in_mid_season_is_not_taken() {
-    let (chirps, era5) = (with_gaps(0, 8.0), with_gaps(0, 5.0));
+fn how_much_is_filled_is_the_contracts_to_say() {
+    let (station, chirps) = (with_gaps(3, 3.0), with_gaps(0, 8.0));
     let offered = [
+        offer(Source::StationInCell, &station, &EVEN),
         offer(Source::Chirps, &chirps, &EVEN),
-        offer(Source::Reanalysis, &era5, &EVEN),
     ];
-    let pinned = settle(first(), 20, &offered, &[(Source::Chirps, "1")]);
-    assert_eq!(pinned.leading, Some(Source::Chirps));
-    let reprocessed = settle(first(), 20, &offered, &[(Source::Chirps, "2")]);
-    assert_eq!(reprocessed.leading, Some(Source::Reanalysis));
-    assert_eq!(
-        reprocessed.passed_over,
-        [(Source::Chirps, PassedOver::OtherVersion)]
-    );
+    // three days of twenty are 1,500 basis points
+    for (filled_max, filled) in [(0, 0), (1_499, 0), (1_500, 3), (10_000, 3)] {
+        let phase = settle(first(), 20, &offered, BasisPoints::new(filled_max).unwrap());
+        assert_eq!(phase.leading, Some(Source::StationInCell));
+        assert_eq!((phase.filled(), phase.missing()), (filled, 3 - filled));
+    }
 }
 
 #[test]
@@ -177,7 +176,7 @@ proptest! {
             offer(Source::StationInCell, &gaps, &EVEN),
             offer(Source::Chirps, &whole, &EVEN),
         ];
-        let phase = settle(first(), 20, &offered, &[]);
+        let phase = settle(first(), 20, &offered, tenth());
         let before: f64 = rain.iter().sum();
         let after: f64 = phase.days.iter().filter_map(|day| day.rain_mm).sum();
         // less rain is only ever seen with missing days on record

@@ -133,7 +133,8 @@ pub struct SettlementTerms {
     pub dataset: String,
     /// Sources in the order they are tried, first the dataset's own stations.
     pub fallback: Vec<String>,
-    /// Most days of a phase that may be filled from the second station.
+    /// Most days of a phase that may be filled from the next source: in schema 1 the second
+    /// station.
     #[schemars(with = "u16", range(max = 10_000))]
     pub filled_days_max_bp: BasisPoints,
     /// Days after the window's end at which an undecided risk goes to two people.

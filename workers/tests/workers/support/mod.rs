@@ -5,6 +5,7 @@
 
 pub(crate) mod market;
 pub(crate) mod season;
+pub(crate) mod site;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

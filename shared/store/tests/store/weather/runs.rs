@@ -36,7 +36,7 @@ async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
         recorded.unwrap().remove(0)
     };
     let settle = async |conn: &mut Connection, run| {
-        let settled = risks::set_final(conn, &[(risk, run)]).await;
+        let settled = risks::set_final(conn, &[(risk, Some(run))]).await;
         settled.unwrap()
     };
     let (first, is_new) = record(&mut conn, run(1, "aa")).await;
@@ -45,6 +45,14 @@ async fn the_same_inputs_make_one_run_and_one_run_settles(pool: PgPool) {
     assert_eq!(repeated, (first, false));
     assert_eq!(settle(&mut conn, first).await, [risk]);
     assert_eq!(settle(&mut conn, first).await, [], "its bell rings once");
+    let mut unsettle = async || risks::set_final(&mut conn, &[(risk, None)]).await.unwrap();
+    assert_eq!(
+        unsettle().await,
+        [risk],
+        "what is known now settles nothing"
+    );
+    assert_eq!(unsettle().await, []);
+    assert_eq!(settle(&mut conn, first).await, [risk], "and then again");
     let (later, _) = record(&mut conn, run(3, "bb")).await;
     decide(&mut conn).await;
     assert_eq!(settle(&mut conn, later).await, [], "it is decided");
