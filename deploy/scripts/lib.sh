@@ -83,6 +83,16 @@ select json_build_object(
 SQL
 }
 
+# where a segment is kept: wal_key NAME, in a data folder. By the server's own number, the first eight
+# bytes of its control file: a server that was made anew counts its segments from one again, and must
+# neither meet nor replace those of the one it follows
+wal_key() {
+    local system
+    system=$(od -An -tu8 -N 8 global/pg_control | tr -d ' ') || return 1
+    [ -n "$system" ] || return 1
+    echo "$environment/wal/$system/$1.gz"
+}
+
 # name of an archive: microcrop-ENVIRONMENT-STAMP.tar.gz; its folder in a bucket is the environment
 archive_name() { echo "microcrop-$environment-$1.tar.gz"; }
 

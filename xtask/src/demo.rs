@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: real servers, real binaries, a season driven over HTTP by `sandbox season`,
 //! and its verdict as our exit code. Never decides whether the season came out right: the driver
-//! does. Called by main.
+//! does. Called by main, drill and dashboards.
 //!
 //! The driver's stdout is shown as it is, save lines beginning with `@`, which ask the supervisor
 //! for what only it can do; each is answered by one line `done` on the driver's stdin:
@@ -8,10 +8,10 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
@@ -20,7 +20,7 @@ use crate::cargo::build_binaries;
 use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
 use crate::environment::{Facts, shared};
-use crate::process::{Lifetime, dies_with_us};
+use crate::process::{Lifetime, dies_with_us, lines_of};
 use crate::progress::{print_line, tail};
 use crate::servers::{Servers, Urls, database};
 use crate::stack::{Plan, PortPlan, Stack, run_once};
@@ -29,7 +29,7 @@ use crate::stack::{Plan, PortPlan, Stack, run_once};
 const RUN_MINUTES_MAX: u64 = 30;
 
 /// What a person may ask of the demo.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Farmers who register and buy
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=20_000))]
@@ -335,7 +335,7 @@ impl Season<'_> {
         servers: &mut Servers,
     ) -> anyhow::Result<()> {
         let mut stdin = child.stdin.take().context("the driver has no stdin")?;
-        let lines = read_lines(child)?;
+        let lines = lines_of(child)?;
         let began = Instant::now();
         loop {
             match lines.recv_timeout(Duration::from_millis(50)) {
@@ -349,7 +349,7 @@ impl Season<'_> {
                     if self.options.chaos {
                         stack.revive()?;
                     } else {
-                        stack.fail_on_exit()?;
+                        stack.watch()?;
                     }
                     ensure!(
                         began.elapsed() < Duration::from_secs(RUN_MINUTES_MAX * 60),
@@ -403,19 +403,29 @@ impl Season<'_> {
     }
 }
 
-/// The child's stdout line by line. The thread only reads: children are started by the main thread.
-fn read_lines(child: &mut Child) -> anyhow::Result<Receiver<String>> {
-    let stdout = child.stdout.take().context("the driver has no stdout")?;
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            let Ok(line) = line else { break };
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    Ok(receiver)
+/// Plays a drought for `farmers` on a system that runs, and fails unless everything came out equal.
+pub(crate) fn play(
+    context: &Context,
+    farmers: u32,
+    plan: &Plan,
+    stack: &mut Stack,
+    servers: &mut Servers,
+) -> anyhow::Result<()> {
+    let options = Options {
+        farmers,
+        scenario: "drought".to_owned(),
+        ..Options::default()
+    };
+    let run = options.runs()?.remove(0);
+    let season = Season {
+        context,
+        options: &options,
+        run: &run,
+        home: &plan.log_dir,
+        log_dir: plan.log_dir.clone(),
+        bin_dir: plan.bin_dir.clone(),
+    };
+    season.drive(plan, stack, servers)
 }
 
 #[cfg(test)]

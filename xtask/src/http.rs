@@ -30,6 +30,12 @@ pub(crate) fn status(port: u16, path: &str) -> Option<u16> {
 
 /// The body of `GET path` on a local port, if it is answered 200 within 2 s.
 pub(crate) fn body(port: u16, path: &str) -> Option<String> {
+    let (status, body) = answer(port, path)?;
+    (status == 200).then_some(body)
+}
+
+/// Status and body of `GET path` on a local port, if it is answered within 2 s.
+pub(crate) fn answer(port: u16, path: &str) -> Option<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let limit = Duration::from_secs(2);
     let mut stream = TcpStream::connect_timeout(&address, limit).ok()?;
@@ -41,7 +47,8 @@ pub(crate) fn body(port: u16, path: &str) -> Option<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    (head.split_whitespace().nth(1)? == "200").then(|| body.to_owned())
+    let status = head.split_whitespace().nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
 }
 
 #[cfg(test)]

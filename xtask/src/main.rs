@@ -7,14 +7,18 @@ mod browser;
 mod cargo;
 mod check;
 mod clock;
+mod compose;
 mod context;
 mod contract;
+mod dashboards;
 mod demo;
 mod deploy;
 mod docs;
+mod drill;
 mod environment;
 mod http;
 mod interrupt;
+mod live;
 mod ports;
 mod process;
 mod progress;
@@ -102,7 +106,7 @@ dial, a season to play and a map to watch. Time stands still inside a sale windo
 Play moves it: the page is the one writer of target/up/clock. A second `up` finds everything running
 and does nothing.")]
     Up(up::Options),
-    /// Measure the backend against floors and a peer, and write docs/benchmarks.md
+    /// Measure the backend against floors and a peer, and write docs/benchmarks*.md
     #[command(after_help = "\
 What happens
   Release binaries are built, private PostgreSQL and Redis started, 100,000 farmers seeded, and every
@@ -160,6 +164,84 @@ Examples
   cargo xtask deploy-check --full
   cargo xtask deploy-check --only kubernetes,secrets")]
     DeployCheck(deploy::Options),
+    /// Start docker-compose.yml for real, play a season against it, and remove everything
+    #[command(after_help = "\
+What happens
+  No engine and no registry of images are needed: podman, runc and netavark are installed from the
+  system's packages if absent, Docker Compose from PyPI; root file systems are made by debootstrap once
+  and kept in target/deploy-tools/compose. Images are built from programs that are built already, in
+  target/release, by the stages of the Dockerfiles from their base on, and weighed against the 150 MB
+  allowed. The three servers and nginx are Debian's, under the names that docker-compose.yml asks for
+  (deploy/docker/stand-ins). The stack is started by `docker compose up --wait`, on the documented
+  ports where they are free; a season is played against it over HTTP; then it is taken down, and
+  containers, volumes, networks and their rules are gone. Needs root. Logs are in target/compose/logs.
+
+Examples
+  cargo xtask compose-up
+  cargo xtask compose-up --images-only
+  cargo xtask compose-up --farmers 60 --bin-dir target/debug")]
+    ComposeUp(compose::Options),
+    /// Ask every panel of every dashboard during a season, with pictures of the answers
+    #[command(after_help = "\
+What happens
+  The binaries are built, private servers brought, all processes started, and beside them a real
+  Prometheus, with the configuration and rules of deploy/monitoring and the exporters of PostgreSQL,
+  Redis and RabbitMQ (installed from the system's packages if absent). A season is played; then every
+  query of every panel of deploy/monitoring/dashboards is asked over the season's minutes. It fails
+  when a query has no number. Panels about what only a cluster measures (kube_*, container_*,
+  kubelet_*) are named and not asked for more. Pictures and index.html are in target/dashboards, what
+  the processes counted is in target/demo/metrics, where `deploy-check` looks for it.
+
+Examples
+  cargo xtask dashboards
+  cargo xtask dashboards --farmers 200")]
+    Dashboards(dashboards::Options),
+    /// Lose a season's books and bring them back by the scripts of deploy/, timed
+    #[command(after_help = "\
+What happens
+  A PostgreSQL that keeps what it acknowledges and archives its changes, a Redis, RabbitMQ and a
+  stand-in for S3 are started; a small season is played; backup.sh sends a backup to two regions. Then
+  PostgreSQL's data and Redis are destroyed, and restore.sh brings them into empty servers: every
+  table, the trial balance, the audit chain and old evidence must be equal, and smoke-tests.sh and
+  health-check.sh pass, and name Redis and PostgreSQL when those are stopped. to-moment.sh goes back to
+  a moment from a base backup and archived changes; damaged archives must be refused; the second region
+  must do without the first. Given servers are never used, RabbitMQ apart. What each script said is in
+  target/drill/logs. It takes some minutes, of which one is PostgreSQL's archive_timeout.
+
+Examples
+  cargo xtask drill
+  cargo xtask drill --farmers 200")]
+    Drill(drill::Options),
+    /// Switch between two backends behind the real nginx under load, and hold nginx to its limits
+    #[command(after_help = "\
+What happens
+  A release backend and the nginx of deploy/docker/nginx are started on free ports of loopback. Shown,
+  a row each with its numbers: what an ordinary address may ask of the API, of USSD and of the
+  webhooks, and that known gateways are not cut off; headers on every answer; 500 key presses a second
+  for half a minute, each screen compared; then deploy-blue-green.sh while farmers press keys and
+  M-Pesa reports: a good build takes over, two bad ones are refused, one that dies is taken back from.
+  It fails when a request was lost where none may be. About four minutes; logs are in
+  target/blue-green.
+
+Examples
+  cargo xtask blue-green
+  cargo xtask blue-green --bin-dir target/release
+  cargo xtask blue-green --rate 200 --seconds 10")]
+    BlueGreen(live::Options),
+    /// Replace every process in turn all through a season, and lose nothing
+    #[command(after_help = "\
+What happens
+  The season of `demo` is played on real servers while one process after another is asked to stop
+  (SIGTERM), drains, and is started again, round after round: six workers, the data processor, and two
+  backends behind nginx, each taken out of the balancer first, as long before as its manifest says.
+  Each must end with 0 within the grace period of its manifest; no request may be answered by a
+  failure, no message lost or handled twice, and the season's books must be equal in the end. Logs are
+  in target/drain.
+
+Examples
+  cargo xtask drain
+  cargo xtask drain --farmers 40")]
+    Drain(live::drain::Options),
     /// Regenerate .sqlx, the offline query cache
     Sqlx,
     /// Regenerate docs/queues.md, docs/metrics.md, docs/config.md, docs/openapi.json and the codes
@@ -216,6 +298,11 @@ fn run(context: &Context, task: &Task) -> anyhow::Result<()> {
         Task::Check => check::run(context),
         Task::Tidy => tidy::run(context),
         Task::DeployCheck(options) => deploy::run(context, options),
+        Task::BlueGreen(options) => live::run(context, options),
+        Task::Drain(options) => live::drain::run(context, options),
+        Task::ComposeUp(options) => compose::run(context, options),
+        Task::Dashboards(options) => dashboards::run(context, options),
+        Task::Drill(options) => drill::run(context, options),
         Task::Sqlx => sqlx_cache::regenerate(context),
         Task::Docs => docs::regenerate(context),
         Task::Servers { action } => serve(context, action),

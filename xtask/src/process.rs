@@ -8,9 +8,11 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -225,6 +227,21 @@ pub(crate) fn dies_with_us(program: impl Into<OsString>) -> Command {
 
 /// How `dies_with_us` calls setpriv; left out where a command is shown to a person.
 pub(crate) const WRAPPER: [&str; 3] = ["--pdeathsig", "TERM", "--"];
+
+/// A child's stdout line by line. The thread only reads: children are started by the main thread.
+pub(crate) fn lines_of(child: &mut Child) -> anyhow::Result<Receiver<String>> {
+    let stdout = child.stdout.take().context("the child has no stdout")?;
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(line) = line else { break };
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(receiver)
+}
 
 /// Waits until none of them runs; false when the time is up.
 pub(crate) fn wait_gone(identities: &[Identity], limit: Duration) -> bool {

@@ -18,6 +18,8 @@ use crate::process::{Launch, Lifetime, Process, StopBy};
 use crate::progress::tail;
 use crate::record::{Record, Recorded};
 
+pub(crate) mod turns;
+
 /// A process that does not answer by then never will.
 const READY_SECONDS_MAX: u64 = 60;
 /// A killed process comes back after this, as an orchestrator would bring it back.
@@ -114,6 +116,8 @@ struct Running {
     /// (port, path) that answers 200 when it can serve.
     ready: (u16, &'static str),
     unexpected_exits: u32,
+    /// It was asked to stop, so that its end is no fault.
+    is_leaving: bool,
 }
 
 /// A running system; dropping it stops it unless it is detached.
@@ -126,6 +130,8 @@ pub(crate) struct Stack {
     pub(crate) kills: u32,
     /// Exits nobody asked for, tolerated only under chaos.
     pub(crate) unexpected_exits: u32,
+    /// Who is replaced in turn while the system works.
+    pub(crate) turns: Option<turns::Turns>,
 }
 
 /// Runs a binary of the product to its end and returns what it printed.
@@ -171,6 +177,7 @@ impl Stack {
             stop_on_drop: true,
             kills: 0,
             unexpected_exits: 0,
+            turns: None,
         };
         for role in ROLES.iter().filter(|role| names.contains(&role.name)) {
             stack.start_role(plan, role)?;
@@ -212,6 +219,11 @@ impl Stack {
             },
             log: plan.log_dir.join(format!("{}.log", role.name)),
         };
+        self.add(launch, ready)
+    }
+
+    /// Starts a process that becomes a part of the system.
+    pub(crate) fn add(&mut self, launch: Launch, ready: (u16, &'static str)) -> anyhow::Result<()> {
         let process = launch.launch()?;
         self.record.add_process(Recorded {
             name: launch.name.clone(),
@@ -224,11 +236,13 @@ impl Stack {
             process,
             ready,
             unexpected_exits: 0,
+            is_leaving: false,
         });
         Ok(())
     }
 
-    fn await_ready(&mut self) -> anyhow::Result<()> {
+    /// Waits until every part can serve.
+    pub(crate) fn await_ready(&mut self) -> anyhow::Result<()> {
         let began = Instant::now();
         let mut ready = vec![false; self.running.len()];
         loop {
@@ -273,7 +287,7 @@ impl Stack {
 
     /// An error naming the log of any process that has ended by itself.
     pub(crate) fn fail_on_exit(&mut self) -> anyhow::Result<()> {
-        for running in &mut self.running {
+        for running in self.running.iter_mut().filter(|part| !part.is_leaving) {
             if let Some(status) = running.process.ended() {
                 bail!(
                     "{} ended by itself ({status}); its log {} ends:\n{}",

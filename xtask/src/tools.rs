@@ -3,7 +3,7 @@
 //! Never upgrades what is there. Called by test, browser, bench and contract.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
@@ -34,6 +34,44 @@ pub(crate) fn ensure_python(context: &Context) -> anyhow::Result<()> {
         "python3 cannot make virtual environments; install the packages python3 and python3-venv"
     );
     Ok(())
+}
+
+/// The packages of a requirements file, in an environment of its own in `home`; answers the folder of
+/// their programs.
+pub(crate) fn python_packages(
+    context: &Context,
+    requirements: &Path,
+    home: &Path,
+) -> anyhow::Result<PathBuf> {
+    let bin = home.join("venv/bin");
+    let text = fs::read_to_string(requirements)
+        .with_context(|| format!("{} cannot be read", requirements.display()))?;
+    // written last: half an installation must not pass for one the next time
+    let stamp = home.join("requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|held| held == text) {
+        return Ok(bin);
+    }
+    ensure_python(context)?;
+    context.say(
+        "install",
+        format!("{} into {}", requirements.display(), home.display()),
+    );
+    let mut make = dies_with_us("python3");
+    make.args(["-m", "venv", "--clear"]).arg(home.join("venv"));
+    let mut fill = dies_with_us(bin.join("pip"));
+    fill.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+        .arg(requirements);
+    for command in [&mut make, &mut fill] {
+        command.stdin(Stdio::null()).stdout(std::io::stderr());
+        context.run_ok(command).with_context(|| {
+            format!(
+                "{} could not be installed; a package index is needed once",
+                requirements.display()
+            )
+        })?;
+    }
+    fs::write(&stamp, text)?;
+    Ok(bin)
 }
 
 /// Node.js and npm.

@@ -17,7 +17,8 @@
 #   PUBLIC            environment or address that is watched; default the overlay's
 #   PROMETHEUS        address of Prometheus; if given, its error rate is watched too (5 %, as HighErrorRate)
 # nginx:
-#   UPSTREAM_FILE     the file with `server HOST:PORT` that nginx includes
+#   UPSTREAM_FILE     the file with `server HOST:PORT` that nginx includes; the old slot is in it as the
+#                     new one's `backup` until it is ended
 #   BLUE, GREEN       HOST:PORT of the two slots
 #   START, STOP       commands that start and stop a slot; they are given its name and HOST:PORT
 #   RELOAD            command that makes nginx read its files again; default `nginx -s reload`
@@ -29,7 +30,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/place.sh"
 
 usage() {
-    sed -n '2,30s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,31s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 [ $# -eq 1 ] || usage
@@ -102,7 +103,7 @@ kubernetes_bad() {
     local answer
     answer=$(curl --silent --max-time 5 --get "$PROMETHEUS/api/v1/query" --data-urlencode \
         'query=sum(rate(http_requests_total{status=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.05') || return 1
-    case $answer in *'"result":[]'*) return 1 ;; *'"status":"success"'*) return 0 ;; *) return 1 ;; esac
+    case $answer in *'"result":[]'*) return 1 ;; *'"status":"success"'*) say "more than 5 % of requests fail" ;; *) return 1 ;; esac
 }
 
 # ----------------------------------------------------------------------------------- nginx
@@ -118,7 +119,9 @@ nginx_address() { if [ "$1" = blue ]; then echo "$BLUE"; else echo "$GREEN"; fi;
 nginx_active() {
     local slot
     for slot in blue green; do
-        if grep -qE "^[[:space:]]*server[[:space:]]+$(nginx_address "$slot" | sed 's/\./\\./g')[ ;]" "$UPSTREAM_FILE"; then
+        # not the one that only stands in: nginx_point says when it does
+        if grep -vE '[[:space:]]backup;' "$UPSTREAM_FILE" |
+            grep -qE "^[[:space:]]*server[[:space:]]+$(nginx_address "$slot" | sed 's/\./\\./g')[ ;]"; then
             echo "$slot"
             return
         fi
@@ -126,23 +129,36 @@ nginx_active() {
 }
 nginx_start() { bash -c "$START \"\$@\"" start "$1" "$(nginx_address "$1")"; }
 nginx_place() { echo "http://$(nginx_address "$1")"; }
-nginx_switch() {
-    local draft
+# nginx_point SLOT [STAND-IN]: everybody goes to SLOT; whoever cannot reach it, to STAND-IN
+nginx_point() {
+    local draft address
+    address=$(nginx_address "$1")
     # beside it, then renamed over it: nginx never reads half a file
     draft=$(mktemp "$(dirname "$UPSTREAM_FILE")/.switch.XXXXXX")
-    sed -E "s/^([[:space:]]*server[[:space:]]+)[^ ;]+/\1$(nginx_address "$1")/" "$UPSTREAM_FILE" >"$draft"
+    sed -E -e '/^[[:space:]]*server[[:space:]].*[[:space:]]backup;/d' \
+        -e "s/^([[:space:]]*)server[[:space:]]+[^ ;]+(.*)$/\1server $address\2${2:+\n\1server $(nginx_address "$2") backup;}/" \
+        "$UPSTREAM_FILE" >"$draft"
     chmod --reference "$UPSTREAM_FILE" "$draft"
     mv "$draft" "$UPSTREAM_FILE"
     bash -c "$reload"
 }
+nginx_switch() {
+    # while the new one is watched, the old one stands in: if the new one dies, only what it was
+    # answering is lost, and the watch below asks it past nginx
+    if [ -n "$active" ] && [ "$1" != "$active" ]; then nginx_point "$1" "$active"; else nginx_point "$1"; fi
+}
 nginx_first() { nginx_switch "$idle"; }
 nginx_rest() { :; }
 nginx_stop() {
+    if grep -qE '[[:space:]]backup;' "$UPSTREAM_FILE"; then nginx_point "$(nginx_active)"; fi
     # the workers of before the reload finish their answers first; they hold connections to it
     sleep "${DRAIN_SECONDS:-30}"
     bash -c "$STOP \"\$@\"" stop "$1" "$(nginx_address "$1")"
 }
-nginx_bad() { return 1; }
+nginx_bad() {
+    [ "$(curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' "$(nginx_place "$idle")/health/ready")" != 200 ] || return 1
+    say "$idle does not answer for itself"
+}
 
 # ----------------------------------------------------------------------------------- the steps
 driver=$1
@@ -200,7 +216,7 @@ while [ "$SECONDS" -lt "$until_second" ]; do
         say "bad answer $bad of $bad_max: $status"
     elif "${driver}_bad"; then
         bad=$((bad + 1))
-        say "bad answer $bad of $bad_max: more than 5 % of requests fail"
+        say "bad answer $bad of $bad_max"
     else
         bad=0
     fi

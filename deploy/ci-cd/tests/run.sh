@@ -67,6 +67,8 @@ says '6 of 7 passed'
 touch "$work/one/broken-redis"
 holds "one server away is one failed test" 1 "$scripts/smoke-tests.sh" "$address"
 says 'FAIL +redis'
+holds "a server that is missed is named, also when it is not needed to serve" 1 "$scripts/health-check.sh" "$address"
+says 'it serves, but without redis$'
 rm "$work/one/broken-redis"
 holds "a wrong call is told apart from a failure" 2 "$scripts/smoke-tests.sh"
 holds "a backend that is ready is asked ten times" 0 "$scripts/health-check.sh" "$address"
@@ -77,7 +79,7 @@ holds "a backend that becomes ready is waited for" 0 env PAUSE_SECONDS=0.5 "$scr
 says 'ready at try [2-9]'
 touch "$work/one/unready"
 holds "a backend that never becomes ready is given up" 1 env TRIES=3 PAUSE_SECONDS=0.1 "$scripts/health-check.sh" "$address"
-says 'not ready after 3 tries'
+says 'not ready after 3 tries .*; away: none of its servers$'
 rm "$work/one/unready"
 touch "$work/one/slow"
 holds "a backend that is slow does not pass" 1 "$scripts/health-check.sh" "$address"

@@ -17,7 +17,7 @@ mkdir -p "$folder"
 umask 077
 
 if [ "$stamp" = latest ]; then
-    stamp=$(stamps "$place" | tail -n 1)
+    stamp=$(stamps "$place" | tail -n 1) || die 1 "$place ($(bucket "$place")) cannot be read"
     [ -n "$stamp" ] || die 1 "$place holds no backup of $environment"
 fi
 case $place in

@@ -6,7 +6,8 @@
 #   backup.sh [--local]      --local: make it and send it nowhere
 #
 # Exit: 0 in both regions · 1 wrong settings · 2 a part could not be taken · 3 what was taken cannot be
-# read back · 4 not in the first region · 5 not in the second one (it is in the first)
+# read back · 4 not in the first region (it says whether it is in the second) · 5 not in the second one
+# (it is in the first)
 # Redis holds only what may be lost, and a managed one may refuse to be copied: that is told, and is
 # no failure. Prints the archive's path.
 set -euo pipefail
@@ -153,35 +154,47 @@ mv "$archive.part" "$archive"
 (cd "$work" && sha256sum "$(basename "$archive")" >"$(basename "$archive").sha256")
 cp "$folder/manifest.json" "$archive.manifest.json"
 
-# --- two regions
-if [ "$send" = yes ]; then
-    for place in primary dr; do
-        say "sending to $(bucket "$place")"
-        for part in "$archive" "$archive.sha256" "$archive.manifest.json"; do
-            class=$storage_class
-            # small and asked for often: the class for archives has a least size that is paid
-            [ "$part" = "$archive" ] || class=STANDARD
-            s3 "$place" s3 cp "$part" "s3://$(bucket "$place")/$environment/$(basename "$part")" \
-                --storage-class "$class" --sse "${S3_SSE:-aws:kms}" --only-show-errors || {
-                if [ "$place" = primary ]; then die 4 "not sent to $S3_BUCKET; it is in $archive"; fi
-                die 5 "not sent to $S3_DR_BUCKET; it is in $S3_BUCKET"
-            }
-        done
-        sent=$(s3 "$place" s3api head-object --bucket "$(bucket "$place")" --key "$environment/$(basename "$archive")" --query ContentLength --output text)
-        [ "$sent" = "$(stat -c %s "$archive")" ] || die $((${#place} > 2 ? 4 : 5)) "$(bucket "$place") holds $sent bytes of $(stat -c %s "$archive")"
-
-        # old ones, by the stamp in their name; never the last that is there
-        cutoff=$(date -u -d "${KEEP_S3_DAYS:-30} days ago" +%Y%m%dT%H%M%SZ)
-        while read -r old; do
-            [[ -n $old && $old < $cutoff && $old != "$stamp" ]] || continue
-            for suffix in '' .sha256 .manifest.json; do
-                s3 "$place" s3 rm "s3://$(bucket "$place")/$environment/$(archive_name "$old")$suffix" --only-show-errors ||
-                    say "$old could not be removed from $(bucket "$place")"
-            done
-        done < <(stamps "$place")
+# --- two regions, each by itself: when the first is away the second is what counts
+# send_to PLACE: there and whole, and old ones gone; fails with what went wrong said
+send_to() {
+    local place=$1 part class sent old suffix
+    say "sending to $(bucket "$place")"
+    for part in "$archive" "$archive.sha256" "$archive.manifest.json"; do
+        class=$storage_class
+        # small and asked for often: the class for archives has a least size that is paid
+        [ "$part" = "$archive" ] || class=STANDARD
+        s3 "$place" s3 cp "$part" "s3://$(bucket "$place")/$environment/$(basename "$part")" \
+            --storage-class "$class" --sse "${S3_SSE:-aws:kms}" --only-show-errors || return 1
     done
+    sent=$(s3 "$place" s3api head-object --bucket "$(bucket "$place")" --key "$environment/$(basename "$archive")" \
+        --query ContentLength --output text) || return 1
+    if [ "$sent" != "$(stat -c %s "$archive")" ]; then
+        say "$(bucket "$place") holds $sent bytes of $(stat -c %s "$archive")"
+        return 1
+    fi
+    # by the stamp in their name; the one just sent is always left
+    while read -r old; do
+        [[ -n $old && $old < $cutoff && $old != "$stamp" ]] || continue
+        for suffix in '' .sha256 .manifest.json; do
+            s3 "$place" s3 rm "s3://$(bucket "$place")/$environment/$(archive_name "$old")$suffix" --only-show-errors ||
+                say "$old could not be removed from $(bucket "$place")"
+        done
+    done < <(stamps "$place")
+}
+if [ "$send" = yes ]; then
+    cutoff=$(date -u -d "${KEEP_S3_DAYS:-30} days ago" +%Y%m%dT%H%M%SZ)
+    missed=()
+    for place in primary dr; do
+        send_to "$place" || missed+=("$(bucket "$place")")
+    done
+    case ${missed[*]:-} in
+        '') ;;
+        "$S3_DR_BUCKET") die 5 "not sent to $S3_DR_BUCKET; it is in $S3_BUCKET" ;;
+        "$S3_BUCKET") die 4 "not sent to $S3_BUCKET; it is in $S3_DR_BUCKET" ;;
+        *) die 4 "sent nowhere; it is in $archive" ;;
+    esac
 fi
-find "$work" -maxdepth 1 -name "microcrop-$environment-*.tar.gz*" -mtime "+${KEEP_LOCAL_DAYS:-7}" -delete
+find "$work" -maxdepth 1 -name "microcrop-$environment-*.tar.gz*" -mmin "+$((${KEEP_LOCAL_DAYS:-7} * 1440))" -delete
 
 tell "backup of $environment $stamp: $tables tables, $(($(stat -c %s "$archive") / 1024)) KiB, $((SECONDS - began)) s$(printf '; %s' "${notes[@]}" | sed 's/^; $//')"
 echo "$archive"

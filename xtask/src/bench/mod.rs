@@ -177,7 +177,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     if served {
         let mut page = Page::doors();
         let servers = serve(&mut ground, options, &mut page.outcome)?;
-        finish(&ground, options, &page, [facts.clone(), servers].concat())?;
+        finish(&ground, options, &page, &[facts.clone(), servers].concat())?;
     }
     if science || streamed {
         let mut page = Page::engine();
@@ -192,7 +192,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         } else {
             Vec::new()
         };
-        finish(&ground, options, &page, [facts, servers].concat())?;
+        finish(&ground, options, &page, &[facts, servers].concat())?;
     }
     Ok(())
 }
@@ -202,17 +202,18 @@ fn finish(
     ground: &Ground,
     options: &Options,
     page: &Page,
-    facts: machine::Facts,
+    facts: &[(&'static str, String)],
 ) -> anyhow::Result<()> {
     print_line(page.outcome.table());
-    let (text, file) = (page.text(ground, &facts), page.file());
+    let (text, file) = (page.text(ground, facts), page.file());
     fs::write(ground.home.join(file), &text)?;
     if options.is_whole(page) {
         fs::write(ground.context.root.join("docs").join(file), &text)?;
         profile::publish(ground, &page.outcome)?;
         ground.say("bench", format!("docs/{file} written"));
     } else {
-        let words = format!("not all of it in full: target/bench/{file} written, docs/ left as it is");
+        let words =
+            format!("not all of it in full: target/bench/{file} written, docs/ left as it is");
         ground.say("bench", words);
     }
     Ok(())

@@ -61,7 +61,11 @@ impl Page {
     /// The whole page.
     pub(super) fn text(&self, ground: &Ground, facts: &[(&'static str, String)]) -> String {
         let (title, subject, other) = match self.kind {
-            Kind::Doors => ("Benchmarks of the doors", "What the backend costs", Self::engine()),
+            Kind::Doors => (
+                "Benchmarks of the doors",
+                "What the backend costs",
+                Self::engine(),
+            ),
             Kind::Engine => (
                 "Benchmarks of the number work and the stream",
                 "What the number work and the nights of a season cost",
@@ -125,7 +129,7 @@ impl Page {
                        has about twice the percentiles of the other.\n"
                 );
                 page.push_str(DOORS_READING);
-                let _ = write!(page, "{DOORS_CEILINGS} {}.\n", rows::ceilings(ground));
+                let _ = writeln!(page, "{DOORS_CEILINGS} {}.", rows::ceilings(ground));
                 page.push_str(DOORS_CONTESTANTS);
             }
             Kind::Engine => {

@@ -64,9 +64,35 @@ pub(crate) struct Servers {
     context: Context,
     record: Record,
     private: Vec<Private>,
+    /// Where RabbitMQ tells its own metrics, if it was started to be watched.
+    pub(crate) rabbitmq_metrics: Option<u16>,
     /// Whether the PostgreSQL is a private one that goes away with us, databases and all.
     throwaway_postgres: bool,
     stop_on_drop: bool,
+}
+
+/// The folder of the newest installed PostgreSQL's programs.
+pub(crate) fn postgres_programs() -> Option<PathBuf> {
+    postgres::bin_dir()
+}
+
+/// Installs whatever of the wanted servers is missing, and starts none.
+pub(crate) fn ensure_installed(context: &Context, wanted: Wanted) -> anyhow::Result<()> {
+    install::ensure(context, wanted)
+}
+
+/// Gives a folder and what is in it to the system's user of PostgreSQL, if we are root; says who that is.
+pub(crate) fn hand_to_postgres(dir: &std::path::Path) -> anyhow::Result<Option<String>> {
+    let user = crate::process::is_root().then(|| postgres::SYSTEM_USER.to_owned());
+    if let Some(user) = &user {
+        private::hand_over(dir, user)?;
+    }
+    Ok(user)
+}
+
+/// Whether a Redis answers on a local port.
+pub(crate) fn redis_answers(port: u16) -> bool {
+    given::redis_answers("127.0.0.1", port, None).is_ok()
 }
 
 /// The record of the servers kept running until `down` or `servers stop`.
@@ -131,6 +157,17 @@ impl Servers {
         Self::start(&context, wanted, Lifetime::WithUs)
     }
 
+    /// All three, our own whatever is given or kept, and with what dashboards ask for: RabbitMQ
+    /// tells its metrics, PostgreSQL archives its changes.
+    pub(crate) fn watched(context: &Context) -> anyhow::Result<Self> {
+        let turn = turn(context)?;
+        reap(&context.state_dir(), context.progress);
+        drop(turn);
+        let mut context = context.clone();
+        context.given = Given::default();
+        Self::start_as(&context, Wanted::ALL, Lifetime::WithUs, true)
+    }
+
     /// Servers that stay after this command; a second start finds them and does nothing.
     pub(crate) fn keep(context: &Context) -> anyhow::Result<Urls> {
         // held until they run: a second start waits, and then finds them
@@ -157,6 +194,15 @@ impl Servers {
     }
 
     fn start(context: &Context, wanted: Wanted, lifetime: Lifetime) -> anyhow::Result<Self> {
+        Self::start_as(context, wanted, lifetime, false)
+    }
+
+    fn start_as(
+        context: &Context,
+        wanted: Wanted,
+        lifetime: Lifetime,
+        watched: bool,
+    ) -> anyhow::Result<Self> {
         let id = random_hex(4);
         let path = match lifetime {
             Lifetime::WithUs => context.state_dir().join(format!("run-{id}.json")),
@@ -168,12 +214,13 @@ impl Servers {
             // owned while starting, so that a kill half-way is cleaned up too
             record: Record::create(path, true)?,
             private: Vec::new(),
+            rabbitmq_metrics: None,
             throwaway_postgres: false,
             stop_on_drop: true,
         };
         let missing = servers.use_given(wanted)?;
         if missing.postgres || missing.redis || missing.rabbitmq {
-            private::start_all(&mut servers, missing, lifetime, &id)?;
+            private::start_all(&mut servers, missing, lifetime, &id, watched)?;
         }
         if wanted.postgres {
             database::make_app_login(&servers.urls.database)?;

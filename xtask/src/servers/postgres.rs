@@ -20,7 +20,7 @@ pub(super) const NAME: &str = "postgres";
 const MAJOR_MIN: u32 = 15;
 
 /// The system user the packages make; PostgreSQL refuses to run as root.
-const SYSTEM_USER: &str = "postgres";
+pub(super) const SYSTEM_USER: &str = "postgres";
 
 /// Tests run in parallel with up to three connections each, beside eight processes' pools.
 const CONNECTIONS_MAX: u32 = 300;
@@ -57,18 +57,33 @@ pub(super) fn client(program: &str) -> Option<PathBuf> {
         .or_else(|| which(program))
 }
 
+/// Settings without an archive, and with one: a segment of changes every ten seconds.
+fn archive(folder: Option<&Path>) -> Vec<String> {
+    match folder {
+        None => vec!["wal_level=minimal".to_owned()],
+        Some(folder) => vec![
+            "wal_level=replica".to_owned(),
+            "archive_mode=on".to_owned(),
+            "archive_timeout=10s".to_owned(),
+            format!("archive_command=cp \"%p\" \"{}/%f\"", folder.display()),
+        ],
+    }
+}
+
 /// Makes the data folder and says how to start the server, and its URL.
 pub(super) fn plan(
     context: &Context,
     dir: &Path,
     lifetime: Lifetime,
     ports: &mut Ports,
+    watched: bool,
 ) -> anyhow::Result<(Plan, String)> {
     let bin = bin_dir().context("PostgreSQL is not installed")?;
     let home = dir.join("postgres");
     let data = home.join("data");
     let log = dir.join("postgres.log");
-    fs::create_dir_all(&home)?;
+    let archived = watched.then(|| home.join("archive"));
+    fs::create_dir_all(archived.as_ref().unwrap_or(&home))?;
     let user = is_root().then(|| SYSTEM_USER.to_owned());
     if let Some(user) = &user {
         hand_over(&home, user)?;
@@ -102,12 +117,14 @@ pub(super) fn plan(
         "fsync=off".to_owned(),
         "synchronous_commit=off".to_owned(),
         "full_page_writes=off".to_owned(),
-        "wal_level=minimal".to_owned(),
         "max_wal_senders=0".to_owned(),
         "jit=off".to_owned(),
         "timezone=UTC".to_owned(),
         format!("max_connections={CONNECTIONS_MAX}"),
-    ] {
+    ]
+    .into_iter()
+    .chain(archive(archived.as_deref()))
+    {
         args.push("-c".into());
         args.push(setting.into());
     }

@@ -98,6 +98,7 @@ pub(super) fn start_all(
     missing: Wanted,
     lifetime: Lifetime,
     id: &str,
+    watched: bool,
 ) -> anyhow::Result<()> {
     let context = servers.context.clone();
     install::ensure(&context, missing)?;
@@ -106,7 +107,9 @@ pub(super) fn start_all(
     let mut ports = Ports::default();
     // the slowest first, so that the others start in its shadow
     if missing.rabbitmq {
-        let (plan, url) = rabbitmq::plan(&context, &dir, lifetime, &mut ports, id)?;
+        servers.rabbitmq_metrics = watched.then(|| ports.free()).transpose()?;
+        let metrics = servers.rabbitmq_metrics;
+        let (plan, url) = rabbitmq::plan(&context, &dir, lifetime, &mut ports, (id, metrics))?;
         context.say(rabbitmq::NAME, format!("starting ({})", plan.about));
         servers.urls.rabbitmq = url;
         let private = Private::start(plan, &mut servers.record)?;
@@ -121,7 +124,7 @@ pub(super) fn start_all(
     }
     if missing.postgres {
         context.say(postgres::NAME, "making a data folder");
-        let (plan, url) = postgres::plan(&context, &dir, lifetime, &mut ports)?;
+        let (plan, url) = postgres::plan(&context, &dir, lifetime, &mut ports, watched)?;
         context.say(postgres::NAME, format!("starting ({})", plan.about));
         servers.urls.database = url;
         let private = Private::start(plan, &mut servers.record)?;

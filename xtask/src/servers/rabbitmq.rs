@@ -68,6 +68,18 @@ fn plugins() -> Option<PathBuf> {
     Some(PathBuf::from("/opt/rabbitmq/plugins")).filter(|dir| dir.is_dir())
 }
 
+/// What telling metrics needs besides.
+const FOR_METRICS: [&str; 8] = [
+    "accept",
+    "cowboy",
+    "cowlib",
+    "prometheus",
+    "quantile_estimator",
+    "rabbitmq_management_agent",
+    "rabbitmq_prometheus",
+    "rabbitmq_web_dispatch",
+];
+
 /// Whether the broker itself needs the plugin folder's entry of this name.
 fn is_needed(entry: &str) -> bool {
     let name = entry.split('-').next().unwrap_or(entry);
@@ -77,11 +89,13 @@ fn is_needed(entry: &str) -> bool {
     !NOT_NEEDED.contains(&name)
 }
 
-fn link_plugins(from: &Path, to: &Path) -> anyhow::Result<()> {
+fn link_plugins(from: &Path, to: &Path, watched: bool) -> anyhow::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)?.flatten() {
         let name = entry.file_name();
-        if is_needed(&name.to_string_lossy()) {
+        let text = name.to_string_lossy();
+        let plain = text.split('-').next().unwrap_or_default();
+        if is_needed(&text) || (watched && FOR_METRICS.contains(&plain)) {
             std::os::unix::fs::symlink(entry.path(), to.join(&name))?;
         }
     }
@@ -94,7 +108,7 @@ pub(super) fn plan(
     dir: &Path,
     lifetime: Lifetime,
     ports: &mut Ports,
-    id: &str,
+    (id, metrics): (&str, Option<u16>),
 ) -> anyhow::Result<(Plan, String)> {
     let script = script().context("RabbitMQ is not installed")?;
     let home = dir.join("rabbitmq");
@@ -102,6 +116,9 @@ pub(super) fn plan(
         fs::create_dir_all(home.join(part))?;
     }
     let (port, dist_port) = (ports.free()?, ports.free()?);
+    let telling = metrics.map_or_else(String::new, |port| {
+        format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n")
+    });
     fs::write(
         home.join("rabbitmq.conf"),
         format!(
@@ -110,10 +127,12 @@ pub(super) fn plan(
              log.console.level = warning\n\
              log.file = false\n\
              disk_free_limit.absolute = 100MB\n\
-             vm_memory_high_watermark.absolute = 512MB\n"
+             vm_memory_high_watermark.absolute = 512MB\n\
+             {telling}"
         ),
     )?;
-    fs::write(home.join("enabled_plugins"), "[].\n")?;
+    let enabled = metrics.map_or("", |_| "rabbitmq_prometheus");
+    fs::write(home.join("enabled_plugins"), format!("[{enabled}].\n"))?;
     // in a file, where other users cannot read it as they could a command line
     let cookie = home.join("home/.erlang.cookie");
     fs::write(&cookie, random_hex(16))?;
@@ -147,7 +166,7 @@ pub(super) fn plan(
     let mut version = String::new();
     if let Some(all) = plugins() {
         let few = home.join("plugins");
-        link_plugins(&all, &few)?;
+        link_plugins(&all, &few, metrics.is_some())?;
         env.push(("RABBITMQ_PLUGINS_DIR".to_owned(), few.display().to_string()));
         if let Some((major, minor)) = numbers(&all.display().to_string()) {
             version = format!("{major}.{minor}, ");

@@ -1,16 +1,23 @@
 #!/usr/bin/env bash
 # PostgreSQL's restore_command: fetch.sh NAME PATH. Exit 1 when there is no such segment, which tells
-# PostgreSQL that it has read everything. From the second region if the first is away: PLACE=dr.
+# PostgreSQL that it has read everything; 255 when that cannot be known or the segment is damaged, at
+# which it stops rather than open with less than there is. From the second region if the first is away:
+# PLACE=dr. Settings: ../../lib.sh
 set -euo pipefail
 # shellcheck source=deploy/scripts/lib.sh
 . "$(dirname "$0")/../../lib.sh"
 need aws gzip sha256sum
-[ $# -eq 2 ] || die 1 "fetch.sh NAME PATH"
+[ $# -eq 2 ] || die 255 "fetch.sh NAME PATH"
 place=${PLACE:-primary}
-key=$environment/wal/$1.gz
-packed=$(mktemp)
-trap 'rm -f "$packed"' EXIT
-wanted=$(s3 "$place" s3api head-object --bucket "$(bucket "$place")" --key "$key" --query Metadata.sha256 --output text 2>/dev/null) || exit 1
-s3 "$place" s3 cp "s3://$(bucket "$place")/$key" "$packed" --only-show-errors || exit 1
-gzip -dc "$packed" >"$2"
-[ "$wanted" = None ] || [ "$wanted" = "$(sha256sum <"$2" | cut -d' ' -f1)" ] || die 3 "$key is damaged"
+key=$(wal_key "$1") || die 255 "it is run in no data folder"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+wanted=$(s3 "$place" s3api get-object --bucket "$(bucket "$place")" --key "$key" --query Metadata.sha256 --output text \
+    "$folder/packed" 2>"$folder/problem") || {
+    ! grep -qE 'NoSuchKey|\(404\)' "$folder/problem" || exit 1
+    cat "$folder/problem" >&2
+    die 255 "$key could not be read"
+}
+gzip -dc "$folder/packed" >"$folder/segment" || die 255 "$key is damaged"
+[ "$wanted" = "$(sha256sum <"$folder/segment" | cut -d' ' -f1)" ] || die 255 "$key is damaged: its checksum differs"
+mv "$folder/segment" "$2"

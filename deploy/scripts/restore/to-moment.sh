@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Makes a data folder from which a PostgreSQL of our own comes back to a moment: the last base backup
+# begun before it, and settings by which the server applies the archived changes after that.
+#
+#   to-moment.sh FOLDER 'YYYY-MM-DD HH:MM:SS+00' | latest
+#
+#   FOLDER   the new data folder, absent or empty. Run as the user that PostgreSQL runs as
+#   moment   changes committed later are left out; latest = all that the archive holds
+#
+# Then start PostgreSQL on FOLDER. At a moment it stops and can be read, not written: look whether it is
+# the right one. `select pg_wal_replay_resume()` opens it; for a later moment stop it, change
+# recovery_target_time in FOLDER/postgresql.auto.conf and start it again. With latest it opens by itself.
+# PLACE=dr reads the second region. Exit 1 wrong call or nothing there, 3 damaged. Settings: ../lib.sh
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/scripts/lib.sh
+. "$here/../lib.sh"
+need aws tar gzip date
+
+[ $# -eq 2 ] || {
+    sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+    exit 1
+}
+folder=$1
+moment=$2
+place=${PLACE:-primary}
+[ -z "$(ls -A "$folder" 2>/dev/null)" ] || die 1 "$folder is not empty"
+if [ "$moment" = latest ]; then
+    before=99991231T235959Z
+else
+    before=$(date -u -d "$moment" +%Y%m%dT%H%M%SZ) || die 1 "'$moment' is no moment"
+fi
+
+base=
+while read -r stamp; do
+    [[ $stamp > $before ]] || base=$stamp
+done < <(s3 "$place" s3api list-objects-v2 --bucket "$(bucket "$place")" --prefix "$environment/base/" \
+    --query 'Contents[].Key' --output text | tr '\t' '\n' | sed -n 's#.*/base/\([0-9TZ]*\)/backup_manifest$#\1#p' | sort)
+[ -n "$base" ] || die 1 "$(bucket "$place") holds no base backup of $environment from before $moment"
+
+began=$SECONDS
+install -d -m 700 "$folder"
+packed=$(mktemp -d)
+trap 'rm -rf "$packed"' EXIT
+s3 "$place" s3 cp --recursive "s3://$(bucket "$place")/$environment/base/$base/" "$packed" --only-show-errors ||
+    die 1 "the base backup $base could not be fetched"
+tar --extract --gzip --file "$packed/base.tar.gz" --directory "$folder" || die 3 "base.tar.gz is damaged"
+tar --extract --gzip --file "$packed/pg_wal.tar.gz" --directory "$folder/pg_wal" || die 3 "pg_wal.tar.gz is damaged"
+cp "$packed/backup_manifest" "$folder/backup_manifest"
+verifier=$(command -v pg_verifybackup || find /usr/lib/postgresql -name pg_verifybackup | sort | tail -n 1)
+[ -n "$verifier" ] || die 1 "pg_verifybackup is not installed"
+# every file against the server's own list of checksums; the changes are checked when they are applied
+"$verifier" --no-parse-wal --quiet "$folder" || die 3 "the base backup $base is damaged"
+
+{
+    echo "restore_command = '\"$here/../backup/wal/fetch.sh\" \"%f\" \"%p\"'"
+    if [ "$moment" != latest ]; then
+        echo "recovery_target_time = '$moment'"
+        echo "recovery_target_action = 'pause'"
+    fi
+} >>"$folder/postgresql.auto.conf"
+touch "$folder/recovery.signal"
+say "base backup $base is in $folder ($((SECONDS - began)) s); start PostgreSQL on it"
