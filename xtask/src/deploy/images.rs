@@ -81,9 +81,9 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
     rows.push(rehearsal(deploy));
     for (artefact, tool, why) in [
         (
-            "images built",
-            "docker buildx",
-            "no engine and no registry to have base images from",
+            "images built, compose up",
+            "podman, docker compose",
+            "minutes of work: `cargo xtask compose-up` does both",
         ),
         (
             "images scanned",
@@ -239,7 +239,7 @@ fn limits(deploy: &Deploy<'_>) -> anyhow::Result<String> {
 /// Compose resolved in each size, held against the schema, the programs and the cluster's versions.
 fn compose(deploy: &Deploy<'_>, bin: &Path) -> anyhow::Result<Vec<Row>> {
     let resolved = |files: &[&str], profiles: &[&str]| {
-        let mut command = Command::new(bin.join("docker-compose"));
+        let mut command = Command::new(crate::compose::program(bin)?);
         command.current_dir(&deploy.context.root);
         for file in files {
             command.args(["--file", file]);

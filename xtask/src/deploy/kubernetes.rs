@@ -15,7 +15,7 @@ use super::{Deploy, Row, tools};
 use crate::process::which;
 
 /// The schemas that objects are held against: the version of the clusters (deploy/terraform).
-const KUBERNETES: &str = "1.33";
+pub(super) const KUBERNETES: &str = "1.33";
 /// Where the programs of this check are.
 const CHECKS: &str = "deploy/kubernetes/checks";
 /// The cluster's own rules, and objects that they must refuse.

@@ -8,6 +8,7 @@ mod kubernetes;
 mod manifests;
 mod monitoring;
 mod secrets;
+mod terraform;
 mod tools;
 
 use std::fmt;
@@ -146,6 +147,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("environment", environment::check),
     ("images", images::check),
     ("monitoring", monitoring::check),
+    ("terraform", terraform::check),
 ];
 
 /// Runs the checks, prints a row for each artefact, and fails when one failed.

@@ -57,7 +57,7 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
         Row::not_run(
             artefact,
             tool,
-            "`cargo xtask demo` leaves one; it has not run here",
+            "`cargo xtask dashboards` leaves one; it has not run here",
         )
     });
     rows.push(Row::not_run(

@@ -1,0 +1,20 @@
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7.0"
+    }
+    cloudflare = {
+      source  = "cloudflare/cloudflare"
+      version = "~> 5.14"
+    }
+  }
+
+  backend "s3" {
+    key          = "second-region/terraform.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
