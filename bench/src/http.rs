@@ -18,6 +18,8 @@ pub struct Connection {
 pub struct Answer<'a> {
     pub status: u16,
     pub body: &'a [u8],
+    /// Whether the server said that it closes the connection after this.
+    pub closes: bool,
 }
 
 impl Connection {
@@ -34,8 +36,8 @@ impl Connection {
 
     /// Sends a whole request and waits for the whole answer.
     pub async fn exchange(&mut self, request: &[u8]) -> anyhow::Result<Answer<'_>> {
-        self.stream.write_all(request).await?;
         self.buffer.clear();
+        self.stream.write_all(request).await?;
         loop {
             let read = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(read > 0, "the server closed the connection");
@@ -45,6 +47,7 @@ impl Connection {
                     return Ok(Answer {
                         status: head.status,
                         body: &self.buffer[head.body_from..end],
+                        closes: head.closes,
                     });
                 }
             }
@@ -54,12 +57,24 @@ impl Connection {
             );
         }
     }
+
+    /// Whether not a byte of an answer came since the last request was begun.
+    pub fn heard_nothing(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Resolves when the server closes a connection on which nothing is asked.
+    pub async fn hung_up(&self) {
+        // a server has nothing to say unasked: an end, an error and a stray byte are all the same here
+        let _ = self.stream.peek(&mut [0]).await;
+    }
 }
 
 struct Head {
     status: u16,
     body_from: usize,
     body_bytes: usize,
+    closes: bool,
 }
 
 /// The head, once it is whole.
@@ -74,19 +89,26 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
         .and_then(|line| line.split(' ').nth(1))
         .and_then(|word| word.parse().ok())
         .context("the answer has no status")?;
+    let (mut length, mut closes) = (None, false);
     for line in lines {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
         if name.eq_ignore_ascii_case("content-length") {
-            return Ok(Some(Head {
-                status,
-                body_from: end + 4,
-                body_bytes: value.trim().parse()?,
-            }));
+            length = Some(value.trim().parse()?);
+        } else if name.eq_ignore_ascii_case("connection") {
+            closes = value.trim().eq_ignore_ascii_case("close");
         }
     }
-    bail!("the answer has no Content-Length")
+    match length {
+        Some(body_bytes) => Ok(Some(Head {
+            status,
+            body_from: end + 4,
+            body_bytes,
+            closes,
+        })),
+        None => bail!("the answer has no Content-Length"),
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +122,9 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((head.status, head.body_bytes), (404, 5));
+        assert!(!head.closes);
+        let last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        assert!(parse(last).unwrap().unwrap().closes);
         assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
     }
 }

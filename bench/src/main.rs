@@ -9,6 +9,7 @@ mod floor;
 mod http;
 mod ingest;
 mod load;
+mod pace;
 mod science;
 mod season;
 mod seed;
@@ -27,6 +28,8 @@ enum Command {
     Floor(floor::Options),
     /// Send one kind of traffic for a while and print what came of it
     Load(load::Options),
+    /// Send one kind of traffic at a steady rate, go on when a server goes, and print what came of it
+    Pace(pace::Options),
     /// Time the number work, write its inputs, compare its results
     Science(science::Options),
     /// A season of many risks: seed it, bring a night, check what came of it
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Command::Seed(options) => seed::run(&options),
         Command::Floor(options) => floor::run(options),
         Command::Load(options) => load::run(options),
+        Command::Pace(options) => pace::run(options),
         Command::Science(options) => science::run(&options),
         Command::Season(options) => season::run(&options),
         Command::Ingest(options) => ingest::run(&options),

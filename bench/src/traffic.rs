@@ -30,6 +30,9 @@ pub struct UssdOptions {
     /// Seeded farmers; each dials at most once
     #[arg(long)]
     farmers: u32,
+    /// Farmers passed over, because they have dialled before
+    #[arg(long, default_value_t = 0)]
+    skip: u32,
 }
 
 #[derive(Args, Clone)]
@@ -155,7 +158,7 @@ impl Walks {
         self.opened += 1;
         let filling = self.opened <= self.options.sessions;
         Some(Session {
-            number: self.opened,
+            number: self.options.skip + self.opened,
             hop: 0,
             head_start: if filling {
                 self.opened as usize % WALK.texts.len()
@@ -315,6 +318,7 @@ mod tests {
             path: "/u".to_owned(),
             sessions,
             farmers,
+            skip: 0,
         }))
         .unwrap()
     }

@@ -155,6 +155,33 @@ async fn closing_a_consumer_gives_back_what_it_did_not_answer() {
 }
 
 #[tokio::test]
+async fn what_was_answered_before_a_close_never_comes_again() {
+    // far more than a quorum queue takes of a channel at a time, which is 32
+    const MANY: u16 = 1_000;
+    let rabbit = rabbit("answered").await;
+    let broker = Broker::Rabbit(rabbit.clone());
+    let sent: Vec<_> = (1..=u128::from(MANY))
+        .map(|number| message(number, HEARD))
+        .collect();
+    let confirms = broker.publish_all(&sent).await;
+    assert!(confirms.iter().all(|one| *one == Confirm::Published));
+    let mut first = broker.consume(Role::Satellite, MANY).await.unwrap();
+    let mut came = Vec::new();
+    while came.len() < sent.len() {
+        came.push(next(&mut first).await);
+    }
+    for delivery in came {
+        delivery.ack().await.unwrap();
+    }
+    first.close().await;
+    let mut second = broker.consume(Role::Satellite, MANY).await.unwrap();
+    let again = second.next().await.unwrap();
+    assert!(again.is_none(), "an answered message came again");
+    second.close().await;
+    rabbit.delete(&ROLES).await.unwrap();
+}
+
+#[tokio::test]
 async fn declaring_again_is_harmless_and_another_delay_is_refused() {
     let rabbit = rabbit("declare").await;
     let url = settings().common.rabbitmq_url;

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicNackOptions, BasicRejectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Acker, Channel, Connection};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use super::{CONFIRM_SECONDS_MAX, RECONNECT, RECOVERY_SECONDS_MAX, Rabbit, TRACEPARENT, publish};
+use super::{
+    CONFIRM_SECONDS_MAX, RECONNECT, RECOVERY_SECONDS_MAX, Rabbit, TRACEPARENT, declare, publish,
+};
 use crate::broker::{BrokerError, Confirm, Delivery, Handle, Message};
 use crate::topology::Role;
 
@@ -116,17 +118,35 @@ impl RabbitConsumer {
         None
     }
 
-    /// Stops consuming; what was not answered returns to the queue.
+    /// Stops consuming; what was not answered returns to the queue, and what was does not.
     pub async fn close(mut self) {
-        if let Some(open) = self.open.take() {
-            for channel in [open.channel, open.parking] {
-                let limit = Duration::from_secs(CONFIRM_SECONDS_MAX);
-                let closed = timeout(limit, channel.close(200, "consumer closed".into())).await;
-                if !matches!(closed, Ok(Ok(()))) {
-                    tracing::debug!(role = %self.role, "the channel was already gone");
-                }
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let limit = Duration::from_secs(CONFIRM_SECONDS_MAX);
+        let settled = timeout(limit, self.settle(&open)).await;
+        if !matches!(settled, Ok(Ok(()))) {
+            tracing::debug!(role = %self.role, "the last answers may come again");
+        }
+        for channel in [open.channel, open.parking] {
+            let closed = timeout(limit, channel.close(200, "consumer closed".into())).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                tracing::debug!(role = %self.role, "the channel was already gone");
             }
         }
+    }
+
+    /// Waits until every answer has reached the queue. A quorum queue takes 32 commands of a channel at
+    /// a time; the channel keeps the others until it has heard of those, and forgets them when it is
+    /// closed: what was done would come again. Ending the subscription goes through the queue's log
+    /// behind the 32; by the answer to the question after it the channel has passed the others on.
+    async fn settle(&self, open: &Open) -> Result<(), lapin::Error> {
+        let options = BasicCancelOptions::default();
+        open.channel
+            .basic_cancel(open.stream.tag(), options)
+            .await?;
+        let work = self.rabbit.0.topology.work(self.role);
+        declare::length(&open.channel, work).await.map(drop)
     }
 
     /// Tries once to subscribe; `Err` when that has failed for 60 s.
