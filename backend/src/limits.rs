@@ -219,4 +219,17 @@ mod tests {
         assert_eq!(period(100), Duration::from_millis(10));
         assert!(period(u32::MAX) > Duration::ZERO);
     }
+
+    #[test]
+    fn the_first_refusal_is_an_increase() {
+        let metrics = Metrics::build().unwrap();
+        count_from_zero(&metrics);
+        let text = metrics.render();
+        for line in [
+            "rejected_inputs_total{reason=\"ceiling\",surface=\"ussd\"} 0",
+            "ussd_sessions_total{outcome=\"failed\",screen=\"notice\"} 0",
+        ] {
+            assert!(text.contains(line), "{line}");
+        }
+    }
 }

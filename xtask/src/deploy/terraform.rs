@@ -184,7 +184,7 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
         rows.push(Row::judged(
             format!("terraform/{folder}"),
             "terraform validate, test",
-            judged.map(|tested| format!("{} tests", tested.passed)),
+            judged.map(|tested| format!("{} passed", tested.passed)),
         ));
     }
     rows.push(real::values(&terraform, &platform));

@@ -1,0 +1,251 @@
+//! Live proofs of what stands in front of the backends and of how they are replaced: the real nginx,
+//! the real processes, traffic meanwhile. Never rents a machine, never leaves loopback, and stops what
+//! it started. Called by main.
+//!
+//! `blue-green`: limits and headers of nginx, the target of farmers through it, the switch and the way
+//! back under load. `drain`: a season during which every process is replaced again and again.
+
+mod client;
+pub(crate) mod drain;
+mod grace;
+mod limits;
+mod load;
+mod nginx;
+mod rows;
+mod switch;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+
+use crate::cargo::{cargo, metadata, text};
+use crate::clock::{clock_start, write_clock};
+use crate::context::Context;
+use crate::environment::{Facts, shared};
+use crate::ports::{Ports, random_hex};
+use crate::process::{Lifetime, which};
+use crate::servers::{Servers, Urls, install};
+use crate::stack::{Plan, PortPlan, Stack, run_once};
+use nginx::Nginx;
+use rows::Rows;
+
+/// Farmers who can dial, each once in a run: the target for half a minute and all loads of the switch.
+const FARMERS: u32 = 40_000;
+
+/// What a person may ask of `blue-green`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Use the backend in this folder, a release build, instead of building one
+    #[arg(long, value_name = "DIR")]
+    bin_dir: Option<PathBuf>,
+    /// Farmers' key presses a second through nginx
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    rate: u32,
+    /// Seconds of that
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=600))]
+    seconds: u32,
+}
+
+/// What every part of the proof is given.
+struct Ground<'a> {
+    context: &'a Context,
+    options: &'a Options,
+    home: PathBuf,
+    plan: Plan,
+    /// The load generator; any build of it is fast enough.
+    generator: PathBuf,
+    /// The database as its owner reaches it.
+    database: String,
+    nginx: Nginx,
+    /// Addresses of gateways, as nginx knows them.
+    gateways: Vec<String>,
+    /// Farmers who have dialled already.
+    dialled: std::cell::Cell<u32>,
+}
+
+impl Ground<'_> {
+    fn say(&self, part: &str, text: impl std::fmt::Display) {
+        self.context.say(part, text);
+    }
+
+    /// Farmers who have not dialled yet; the number before the first of them.
+    fn fresh_farmers(&self, count: u32) -> anyhow::Result<u32> {
+        let skip = self.dialled.get();
+        ensure!(
+            skip + count <= FARMERS,
+            "there are no more farmers who have not dialled"
+        );
+        self.dialled.set(skip + count);
+        Ok(skip)
+    }
+}
+
+/// Shows everything, a row each, and fails when one thing was otherwise.
+pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
+    let (home, _lock) = fresh_home(context, "blue-green")?;
+    tools(context)?;
+    Servers::check_given(context)?;
+    let (bin_dir, generator) = build(context, options)?;
+    let mut servers = Servers::own(context)?;
+    let database = servers.fresh_database("live")?;
+    let clock = home.join("clock");
+    write_clock(&clock, &clock_start(None)?)?;
+    let ports = PortPlan::free()?;
+    let urls = Urls {
+        database: database.clone(),
+        ..servers.urls.clone()
+    };
+    let mut env = shared(&Facts {
+        urls: &urls,
+        broker_prefix: &format!("live-{}.", random_hex(4)),
+        addresses: &ports.addresses,
+        clock: Some(&clock),
+        seed: 1,
+        evidence_dir: &home.join("evidence"),
+    })?;
+    // the ceilings behind nginx are as shipped; callbacks are about money nobody asked for, so they are
+    // stored, which is what a provider waits for, and left at that
+    env.retain(|(name, _)| !name.contains("_RATE_") && name != "ENABLE_WEBHOOKS");
+    env.push(("ENABLE_WEBHOOKS".to_owned(), "false".to_owned()));
+    let blue = ports.addresses.backend;
+    let plan = Plan {
+        bin_dir,
+        log_dir: home.join("logs"),
+        env,
+        ports,
+        lifetime: Lifetime::WithUs,
+    };
+    let record = context
+        .state_dir()
+        .join(format!("live-{}.json", random_hex(4)));
+    let mut stack = Stack::start_some(context, &plan, record, &["backend"])?;
+    seed(context, &plan, &generator, &database)?;
+    let nginx = Nginx::render(&context.root, &home, &mut Ports::default(), blue)?;
+    stack.add(nginx.launch()?, (nginx.door, "/health/ready"))?;
+    stack.await_ready()?;
+    let gateways = nginx.gateways()?;
+    let ground = Ground {
+        context,
+        options,
+        home,
+        plan,
+        generator,
+        database: database.clone(),
+        nginx,
+        gateways,
+        dialled: std::cell::Cell::new(0),
+    };
+    let mut rows = Rows::new("blue-green");
+    let shown = show(&ground, &mut rows, &mut stack);
+    let stayed_up = stack.fail_on_exit().and(servers.check_alive());
+    drop(stack);
+    servers.drop_database(&database)?;
+    context.interrupt.check()?;
+    if let Err(error) = shown.and(stayed_up) {
+        rows.judge("the proof itself", Err(error));
+    }
+    rows.close()
+}
+
+fn show(ground: &Ground<'_>, rows: &mut Rows, stack: &mut Stack) -> anyhow::Result<()> {
+    limits::show(ground, rows)?;
+    load::target(ground, rows)?;
+    stack.fail_on_exit()?;
+    switch::show(ground, rows, stack)?;
+    ground.nginx.no_secret_in_the_log(ground, rows)
+}
+
+/// `target/NAME` without what an earlier run left, and the lock that keeps a second one out.
+fn fresh_home(context: &Context, name: &str) -> anyhow::Result<(PathBuf, fs::File)> {
+    let home = context.root.join("target").join(name);
+    fs::create_dir_all(&home)?;
+    let lock = fs::File::create(home.join("lock"))?;
+    ensure!(
+        lock.try_lock().is_ok(),
+        "another `{name}` of this checkout is running; wait for it"
+    );
+    for part in ["logs", "nginx", "evidence", "ask"] {
+        let dir = home.join(part);
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir_all(&dir)?;
+    }
+    Ok((home, lock))
+}
+
+/// The programs of the system that are needed beside the servers.
+fn tools(context: &Context) -> anyhow::Result<()> {
+    let missing: Vec<&str> = ["nginx", "curl"]
+        .into_iter()
+        .filter(|program| which(program).is_none())
+        .collect();
+    if !missing.is_empty() {
+        install::install(context, &missing)?;
+    }
+    Ok(())
+}
+
+/// The backend as it is shipped, and the generator as it comes.
+fn build(context: &Context, options: &Options) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let metadata = metadata(&context.root)?;
+    let target = PathBuf::from(text(&metadata, "target_directory"));
+    context.say("build", "the load generator");
+    let mut command = cargo(context);
+    command.args(["build", "-p", "bench", "--bin", "bench"]);
+    context
+        .run_ok(&mut command)
+        .context("the load generator does not build")?;
+    let bin_dir = if let Some(dir) = &options.bin_dir {
+        context.say(
+            "build",
+            format!("backend left out; using {}", dir.display()),
+        );
+        dir.canonicalize()
+            .with_context(|| format!("--bin-dir: there is no folder {}", dir.display()))?
+    } else {
+        context.say(
+            "build",
+            "backend, release (the first time takes many minutes)",
+        );
+        let mut command = cargo(context);
+        command.args(["build", "--release", "-p", "backend", "--bin", "backend"]);
+        context
+            .run_ok(&mut command)
+            .context("the backend does not build")?;
+        target.join("release")
+    };
+    Ok((bin_dir, target.join("debug/bench")))
+}
+
+/// Registered farmers who may dial.
+fn seed(context: &Context, plan: &Plan, generator: &Path, database: &str) -> anyhow::Result<()> {
+    context.say(
+        "seed",
+        format!("{FARMERS} farmers with a plot each, by COPY"),
+    );
+    let (folder, name) = (
+        generator.parent().context("the generator has no folder")?,
+        generator.file_name().context("the generator has no name")?,
+    );
+    let seeder = Plan {
+        bin_dir: folder.to_owned(),
+        log_dir: plan.log_dir.clone(),
+        env: plan.env.clone(),
+        ports: plan.ports.clone(),
+        lifetime: plan.lifetime,
+    };
+    let (count, at) = (FARMERS.to_string(), clock_start(None)?);
+    // the owner's: nobody may copy rows in under row-level security
+    let args = [
+        "seed",
+        "--farmers",
+        &count,
+        "--at",
+        &at,
+        "--database-url",
+        database,
+    ];
+    run_once(&seeder, &name.to_string_lossy(), &args).map(drop)
+}

@@ -1,0 +1,79 @@
+//! What was shown, a row each, with its numbers, and the closing line. Never counts what was not
+//! looked at as shown. Filled by the parts of a live proof.
+
+use anyhow::{bail, ensure};
+
+use crate::progress::print_line;
+
+/// Rows of one command.
+#[derive(Debug)]
+pub(super) struct Rows {
+    command: &'static str,
+    shown: usize,
+    failed: usize,
+}
+
+impl Rows {
+    /// None yet.
+    pub(super) fn new(command: &'static str) -> Self {
+        Self {
+            command,
+            shown: 0,
+            failed: 0,
+        }
+    }
+
+    /// Shown when `judged` is `Ok`, with its numbers; else failed, with the reason.
+    pub(super) fn judge(&mut self, what: &str, judged: anyhow::Result<String>) {
+        match judged {
+            Ok(numbers) => {
+                self.shown += 1;
+                print_line(format!("shown   {what}: {numbers}"));
+            }
+            Err(error) => {
+                self.failed += 1;
+                print_line(format!("FAILED  {what}: {error:#}"));
+            }
+        }
+    }
+
+    /// Shown when `holds`; the numbers are printed either way.
+    pub(super) fn check(&mut self, what: &str, holds: bool, numbers: String) {
+        let judged = if holds {
+            Ok(numbers)
+        } else {
+            Err(anyhow::anyhow!(numbers))
+        };
+        self.judge(what, judged);
+    }
+
+    /// The closing line; an error when something failed, or nothing was shown.
+    pub(super) fn close(&self) -> anyhow::Result<()> {
+        let Self {
+            command,
+            shown,
+            failed,
+        } = self;
+        print_line(format!("{command}: {shown} shown, {failed} failed"));
+        if *failed > 0 {
+            bail!("{command}: {failed} of {} rows failed", shown + failed);
+        }
+        ensure!(*shown > 0, "{command}: nothing was shown");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_failed_row_fails_the_command_and_so_does_none_at_all() {
+        let mut rows = Rows::new("x");
+        assert!(rows.close().is_err());
+        rows.check("a", true, "1".to_owned());
+        assert!(rows.close().is_ok());
+        rows.check("b", false, "2".to_owned());
+        assert!(rows.close().is_err());
+    }
+}
