@@ -175,7 +175,7 @@ pub(super) fn show(ground: &Ground<'_>, rows: &mut Rows, stack: &mut Stack) -> a
     switch.good_build(rows, "green")?;
     let nobody = ports.free()?;
     switch.wrong = vec![("REDIS_URL", format!("redis://127.0.0.1:{nobody}/0"))];
-    switch.refused(rows, "a wrong address of Redis", "FAIL  redis")?;
+    switch.refused(rows, "a wrong address of Redis", "redis")?;
     switch.wrong = vec![("PIN_PEPPER", "short".to_owned())];
     switch.refused(rows, "a setting that is refused", "not ready after")?;
     switch.wrong.clear();
