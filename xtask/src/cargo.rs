@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::process::dies_with_us;
 
 /// The packages whose binaries make up the running system.
-const PRODUCT: [&str; 4] = ["backend", "workers", "data-processor", "sandbox"];
+pub(crate) const PRODUCT: [&str; 4] = ["backend", "workers", "data-processor", "sandbox"];
 
 /// Cargo, in the checkout, with queries checked against `.sqlx` rather than a database.
 pub(crate) fn cargo(context: &Context) -> Command {
@@ -47,9 +47,37 @@ pub(crate) fn build_binaries(context: &Context) -> anyhow::Result<PathBuf> {
         "build",
         "backend, workers, data-processor, sandbox (the first time takes some minutes)",
     );
+    build(context, "debug", &PRODUCT)
+}
+
+/// The folder of release programs: the one that was asked for, else that of the product's programs
+/// in these packages, built as they are shipped.
+pub(crate) fn release(
+    context: &Context,
+    asked: Option<&PathBuf>,
+    packages: &[&str],
+) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = asked {
+        context.say("build", format!("left out; using {}", dir.display()));
+        return dir
+            .canonicalize()
+            .with_context(|| format!("--bin-dir: there is no folder {}", dir.display()));
+    }
+    let words = packages.join(", ");
+    context.say(
+        "build",
+        format!("{words}, release (the first time takes many minutes; --bin-dir uses built ones)"),
+    );
+    build(context, "release", packages)
+}
+
+fn build(context: &Context, folder: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let mut command = cargo(context);
     command.args(["build", "--bins"]);
-    for package in PRODUCT {
+    if folder == "release" {
+        command.arg("--release");
+    }
+    for package in packages {
         command.args(["-p", package]);
     }
     context
@@ -61,7 +89,7 @@ pub(crate) fn build_binaries(context: &Context) -> anyhow::Result<PathBuf> {
         .and_then(Value::as_str)
         .context("cargo metadata names no target directory")?;
     context.say("build", "done");
-    Ok(PathBuf::from(target).join("debug"))
+    Ok(PathBuf::from(target).join(folder))
 }
 
 /// The names of the workspace's members' binaries, xtask's own apart.

@@ -169,9 +169,9 @@ Examples
 What happens
   No engine and no registry of images are needed: podman, runc and netavark are installed from the
   system's packages if absent, Docker Compose from PyPI; root file systems are made by debootstrap once
-  and kept in target/deploy-tools/compose. Images are built from programs that are built already, in
-  target/release, by the stages of the Dockerfiles from their base on, and weighed against the 150 MB
-  allowed. The three servers and nginx are Debian's, under the names that docker-compose.yml asks for
+  and kept in target/deploy-tools/compose. The release programs are built (the first time takes many
+  minutes), images are made of them by the stages of the Dockerfiles from their base on, and weighed
+  against the 150 MB allowed. The three servers and nginx are Debian's, under the names that docker-compose.yml asks for
   (deploy/docker/stand-ins). The stack is started by `docker compose up --wait`, on the documented
   ports where they are free; a season is played against it over HTTP; then it is taken down, and
   containers, volumes, networks and their rules are gone. Needs root. Logs are in target/compose/logs.
@@ -179,7 +179,7 @@ What happens
 Examples
   cargo xtask compose-up
   cargo xtask compose-up --images-only
-  cargo xtask compose-up --farmers 60 --bin-dir target/debug")]
+  cargo xtask compose-up --farmers 60 --bin-dir target/debug      # in minutes, on a first try")]
     ComposeUp(compose::Options),
     /// Ask every panel of every dashboard during a season, with pictures of the answers
     #[command(after_help = "\

@@ -1,9 +1,9 @@
-//! Images from programs that are built already: the stages of the Dockerfiles from their base on, with
-//! the stage that compiles replaced by a folder. Never compiles, never asks a registry. What each
+//! Images from programs that are built beforehand: the stages of the Dockerfiles from their base on, with
+//! the stage that compiles replaced by a folder. Never asks a registry. What each
 //! program and image weighs is measured here. Called by compose-up.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
@@ -129,26 +129,19 @@ fn without_compiling(text: &str) -> anyhow::Result<String> {
     Ok(format!("FROM scratch AS build\nCOPY out /out\n\n{rest}"))
 }
 
-/// Puts a stripped program into `out`: that of `bin_dir`, else (the sandbox is no part of a release)
-/// the one that `cargo xtask demo` builds.
+/// Puts a stripped program into `out`.
 fn place(context: &Context, bin_dir: &Path, program: &str, out: &Path) -> anyhow::Result<()> {
-    let into = out.join(program);
-    let mut from = bin_dir.join(program);
-    let mut words = "";
-    if !from.is_file() {
-        from = context.root.join("target/debug").join(program);
-        words = " (of a debug build, stripped)";
-    }
+    let (from, into) = (bin_dir.join(program), out.join(program));
     ensure!(
         from.is_file(),
-        "{program} is neither in {} nor in target/debug; build it, or name a folder by --bin-dir",
+        "{program} is not in {}; without --bin-dir it is built",
         bin_dir.display()
     );
     let mut strip = Command::new("strip");
     strip.arg("-o").arg(&into).arg(&from);
     context.run_ok(&mut strip)?;
     let bytes = fs::metadata(&into)?.len();
-    print_line(format!("  {program:24} {}{words}", megabytes(bytes)));
+    print_line(format!("  {program:24} {}", megabytes(bytes)));
     Ok(())
 }
 
@@ -174,12 +167,6 @@ fn size(engine: &Engine, tag: &str) -> anyhow::Result<u64> {
     printed
         .parse()
         .with_context(|| format!("podman says {tag} weighs {printed:?}"))
-}
-
-/// The folder of the programs, as it was asked for or as a release leaves it.
-pub(super) fn programs(context: &Context, asked: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
-    let folder = asked.map_or_else(|| context.root.join("target/release"), Clone::clone);
-    fs::canonicalize(&folder).with_context(|| format!("{} cannot be read", folder.display()))
 }
 
 #[cfg(test)]

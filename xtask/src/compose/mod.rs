@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::cargo::{PRODUCT, release};
 use crate::context::Context;
 use crate::http;
 use crate::ports::Ports;
@@ -41,7 +42,7 @@ const HEALTHY_SECONDS_MAX: u64 = 300;
 /// What a person may ask of compose-up.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// Folder of the release programs
+    /// Use the release programs in this folder instead of building them
     #[arg(long, value_name = "FOLDER")]
     bin_dir: Option<PathBuf>,
     /// Farmers who register and buy
@@ -77,7 +78,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         lock.try_lock().is_ok(),
         "another `compose-up` is running in this checkout; wait for it or end it with Ctrl-C"
     );
-    let bin_dir = images::programs(context, options.bin_dir.as_ref())?;
+    let bin_dir = release(context, options.bin_dir.as_ref(), &PRODUCT)?;
     engine::ensure_installed(context)?;
     let tools = context.root.join("target/deploy-tools");
     let bin = python_packages(

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::cargo::{cargo, metadata, text};
+use crate::cargo::{cargo, metadata, release, text};
 use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
 use crate::environment::{Facts, shared};
@@ -197,25 +197,7 @@ fn build(context: &Context, options: &Options) -> anyhow::Result<(PathBuf, PathB
     context
         .run_ok(&mut command)
         .context("the load generator does not build")?;
-    let bin_dir = if let Some(dir) = &options.bin_dir {
-        context.say(
-            "build",
-            format!("backend left out; using {}", dir.display()),
-        );
-        dir.canonicalize()
-            .with_context(|| format!("--bin-dir: there is no folder {}", dir.display()))?
-    } else {
-        context.say(
-            "build",
-            "backend, release (the first time takes many minutes)",
-        );
-        let mut command = cargo(context);
-        command.args(["build", "--release", "-p", "backend", "--bin", "backend"]);
-        context
-            .run_ok(&mut command)
-            .context("the backend does not build")?;
-        target.join("release")
-    };
+    let bin_dir = release(context, options.bin_dir.as_ref(), &["backend"])?;
     Ok((bin_dir, target.join("debug/bench")))
 }
 
