@@ -34,6 +34,11 @@ need() {
     done
 }
 
+# names of files, keys and patterns are made of it
+[[ $environment =~ ^[a-z][a-z0-9-]*$ ]] || die 1 "ENVIRONMENT '$environment' is no name of an environment"
+# is_stamp WORD: of the form that backup.sh gives, and so safe in a path, a key and a name
+is_stamp() { [[ $1 =~ ^[0-9]{8}T[0-9]{6}Z$ ]]; }
+
 # aws with the region of one of the two buckets: s3 primary|dr …
 s3() {
     local which=$1 region
@@ -42,7 +47,11 @@ s3() {
     aws ${region:+--region "$region"} ${S3_ENDPOINT_URL:+--endpoint-url "$S3_ENDPOINT_URL"} "$@"
 }
 bucket() {
-    if [ "$1" = primary ]; then echo "${S3_BUCKET:-}"; else echo "${S3_DR_BUCKET:-}"; fi
+    case $1 in
+        primary) echo "${S3_BUCKET:-}" ;;
+        dr) echo "${S3_DR_BUCKET:-}" ;;
+        *) die 1 "'$1' is neither primary nor dr" ;;
+    esac
 }
 
 # what is told of a backup or a restore; never decides how either ends

@@ -41,6 +41,11 @@ pub(crate) fn metadata(root: &Path) -> anyhow::Result<Value> {
     serde_json::from_slice(&out.stdout).context("cargo metadata is not JSON")
 }
 
+/// If set, programs are built together with every test: what both need is then compiled once and not
+/// twice, since tests ask more of some crates. `.ci/run` sets it; what is played with or shipped is
+/// built plainly.
+const WITH_TESTS: &str = "XTASK_WITH_TESTS";
+
 /// Builds the product's binaries, with cargo's own progress, and says where they are.
 pub(crate) fn build_binaries(context: &Context) -> anyhow::Result<PathBuf> {
     context.say(
@@ -77,8 +82,12 @@ fn build(context: &Context, folder: &str, packages: &[&str]) -> anyhow::Result<P
     if folder == "release" {
         command.arg("--release");
     }
-    for package in packages {
-        command.args(["-p", package]);
+    if folder != "release" && std::env::var_os(WITH_TESTS).is_some() {
+        command.args(["--tests", "--workspace"]);
+    } else {
+        for package in packages {
+            command.args(["-p", package]);
+        }
     }
     context
         .run_ok(&mut command)

@@ -19,6 +19,10 @@ tag=${TAG:-$commit}
 registry=${REGISTRY:+${REGISTRY%/}/}
 rust=$(sed -n 's/^channel = "\(.*\)"$/\1/p' rust-toolchain.toml)
 built=0
+# a name that is misspelt would be left out in silence
+for image in "$@"; do
+    cut -f 1 deploy/docker/images.tsv | grep -qxF -- "$image" || die "'$image' is not in deploy/docker/images.tsv"
+done
 metadata=$(mktemp)
 trap 'rm -f "$metadata"' EXIT
 
@@ -51,5 +55,5 @@ while IFS=$'\t' read -r image dockerfile target _; do
     built=$((built + 1))
 done <deploy/docker/images.tsv
 
-[ "$built" -gt 0 ] || die "none of these images is in deploy/docker/images.tsv: $*"
+[ "$built" -gt 0 ] || die "deploy/docker/images.tsv holds no image"
 say "$built images"

@@ -36,7 +36,7 @@ highest=$began
 started=$SECONDS
 load_until=$((SECONDS + watch))
 while loaded && [ $((SECONDS - started)) -lt "$watch" ]; do
-    read -r name now wanted least most < <(look "$1")
+    read -r name now wanted least most < <(look "$1") || die "the autoscaler of $1 could not be asked any more"
     echo "$((SECONDS - started)),$name,$now,$wanted,$least,$most" | tee -a "$report"
     if [ "$now" -lt "$least" ] || [ "$now" -gt "$most" ]; then die "$now pods are outside $least to $most"; fi
     [ "$now" -le "$highest" ] || highest=$now
@@ -46,7 +46,7 @@ done
 say "rose from $began to $highest; waiting for it to settle"
 until_second=$((SECONDS + settle))
 while [ "$SECONDS" -lt "$until_second" ]; do
-    read -r name now wanted least most < <(look "$1")
+    read -r name now wanted least most < <(look "$1") || die "the autoscaler of $1 could not be asked any more"
     echo "$((SECONDS - started)),$name,$now,$wanted,$least,$most" | tee -a "$report"
     if [ "$now" -lt "$highest" ] && [ "$now" -le $((began > least ? began : least)) ]; then
         say "back to $now: it scales both ways"

@@ -40,12 +40,26 @@ watch_pause=${WATCH_PAUSE_SECONDS:-2}
 # bad answers in a row that mean it: one may be the network's
 bad_max=${WATCH_BAD_MAX:-3}
 
+# given NAME WORDS: the setting is there
+given() {
+    [ -n "${!1:-}" ] || {
+        printf 'error: %s: %s\n' "$1" "$2" >&2
+        exit 2
+    }
+}
+for number in "$watch_seconds" "$bad_max" "${DRAIN_SECONDS:-30}"; do
+    [[ $number =~ ^[0-9]{1,6}$ ]] || {
+        printf "error: WATCH_SECONDS, WATCH_BAD_MAX and DRAIN_SECONDS are whole numbers, not '%s'\n" "$number" >&2
+        exit 2
+    }
+done
+
 other() { if [ "$1" = blue ]; then echo green; else echo blue; fi; }
 
 # ----------------------------------------------------------------------------------- kubernetes
 kubernetes_check() {
     need kubectl curl
-    : "${TAG:?TAG of the images is needed}"
+    given TAG "the tag of the images is needed"
     overlay=${OVERLAY:-$root/deploy/kubernetes/overlays/production}
     if ! [ -d "$overlay/blue" ] || ! [ -d "$overlay/green" ]; then
         die "$overlay has no folders blue and green"
@@ -54,7 +68,7 @@ kubernetes_check() {
 }
 kubernetes_active() {
     kubectl --namespace "$namespace" get service backend-service \
-        --output jsonpath='{.spec.selector.microcrop\.io/slot}' 2>/dev/null || true
+        --ignore-not-found --output jsonpath='{.spec.selector.microcrop\.io/slot}'
 }
 kubernetes_start() {
     local slot=$1 replicas=3 serving
@@ -109,9 +123,19 @@ kubernetes_bad() {
 # ----------------------------------------------------------------------------------- nginx
 nginx_check() {
     need curl sed
-    : "${UPSTREAM_FILE:?the file nginx includes is needed}" "${BLUE:?HOST:PORT of blue is needed}"
-    : "${GREEN:?HOST:PORT of green is needed}" "${START:?the command that starts a slot is needed}"
-    : "${STOP:?the command that stops a slot is needed}" "${PUBLIC:?the address of nginx is needed}"
+    given UPSTREAM_FILE "the file nginx includes is needed"
+    given BLUE "HOST:PORT of blue is needed"
+    given GREEN "HOST:PORT of green is needed"
+    given START "the command that starts a slot is needed"
+    given STOP "the command that stops a slot is needed"
+    given PUBLIC "the address of nginx is needed"
+    local address
+    for address in "$BLUE" "$GREEN"; do
+        [[ $address =~ ^[][A-Za-z0-9._:-]+:[0-9]+$ ]] || die "'$address' is no HOST:PORT"
+    done
+    [ "$BLUE" != "$GREEN" ] || die "BLUE and GREEN are one address"
+    # somebody must serve, or which of the two may be replaced could not be known
+    grep -qE '^[[:space:]]*server[[:space:]]' "$UPSTREAM_FILE" || die "$UPSTREAM_FILE holds no server"
     public=$PUBLIC
     reload=${RELOAD:-nginx -s reload}
 }
@@ -134,12 +158,16 @@ nginx_point() {
     local draft address
     address=$(nginx_address "$1")
     # beside it, then renamed over it: nginx never reads half a file
-    draft=$(mktemp "$(dirname "$UPSTREAM_FILE")/.switch.XXXXXX")
+    draft=$(mktemp "$(dirname "$UPSTREAM_FILE")/.switch.XXXXXX") || return 1
     sed -E -e '/^[[:space:]]*server[[:space:]].*[[:space:]]backup;/d' \
         -e "s/^([[:space:]]*)server[[:space:]]+[^ ;]+(.*)$/\1server $address\2${2:+\n\1server $(nginx_address "$2") backup;}/" \
-        "$UPSTREAM_FILE" >"$draft"
-    chmod --reference "$UPSTREAM_FILE" "$draft"
-    mv "$draft" "$UPSTREAM_FILE"
+        "$UPSTREAM_FILE" >"$draft" &&
+        # a full disk must not leave nginx without a server; a rollback runs where `set -e` does not
+        grep -qF "server $address" "$draft" && chmod --reference "$UPSTREAM_FILE" "$draft" && mv "$draft" "$UPSTREAM_FILE" || {
+        rm -f "$draft"
+        say "$UPSTREAM_FILE could not be written; it is as it was"
+        return 1
+    }
     bash -c "$reload"
 }
 nginx_switch() {
@@ -150,7 +178,7 @@ nginx_switch() {
 nginx_first() { nginx_switch "$idle"; }
 nginx_rest() { :; }
 nginx_stop() {
-    if grep -qE '[[:space:]]backup;' "$UPSTREAM_FILE"; then nginx_point "$(nginx_active)"; fi
+    if grep -qE '[[:space:]]backup;' "$UPSTREAM_FILE"; then nginx_point "$(nginx_active)" || return 1; fi
     # the workers of before the reload finish their answers first; they hold connections to it
     sleep "${DRAIN_SECONDS:-30}"
     bash -c "$STOP \"\$@\"" stop "$1" "$(nginx_address "$1")"
@@ -174,10 +202,14 @@ finish() {
     if [ "$status" -ne 0 ] && [ "$switched" = yes ] && [ -n "$active" ]; then
         say "ROLLBACK: $active serves again"
         if ! "${driver}_switch" "$active"; then
-            say "THE ROLLBACK FAILED: point the backends at $active by hand"
+            say "THE ROLLBACK FAILED: $active and $idle are both left running; point the backends at $active by hand, then end $idle"
+            # whoever is still sent to it would be sent to nobody
+            started=no
         fi
     fi
-    if [ "$status" -ne 0 ] && [ "$started" = yes ] && [ -n "$active" ]; then
+    if [ "$status" -ne 0 ] && [ "$started" = yes ] && [ -z "$active" ]; then
+        say "$idle is left as it is: nobody served before it"
+    elif [ "$status" -ne 0 ] && [ "$started" = yes ]; then
         say "ending $idle, which does not serve"
         "${driver}_stop" "$idle" || say "$idle could not be ended; it serves nobody"
     fi
@@ -189,7 +221,10 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-active=$("${driver}_active")
+# an address nobody knows is found out here, not after the switch
+reach "$public"
+active=$("${driver}_active") || die "who serves could not be asked; nothing was changed"
+case $active in blue | green | '') ;; *) die "the slot '$active' serves, which is neither blue nor green; nothing was changed" ;; esac
 idle=$(other "${active:-green}")
 say "serving: ${active:-nobody}; the new build goes to $idle"
 
@@ -206,7 +241,6 @@ else
 fi
 say "switched to $idle; watching for $watch_seconds s"
 
-reach "$public"
 bad=0
 until_second=$((SECONDS + watch_seconds))
 while [ "$SECONDS" -lt "$until_second" ]; do

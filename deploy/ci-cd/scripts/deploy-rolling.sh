@@ -16,19 +16,31 @@ need kubectl curl
 environment=$1
 tag=$2
 overlay=$root/deploy/kubernetes/overlays/$environment
-[ -d "$overlay/app" ] || die "$environment has no overlay, or is not rolled (production: deploy-blue-green.sh)"
+[[ $environment =~ ^[a-z]+$ ]] && [ -d "$overlay/app" ] || die "'$environment' has no overlay in deploy/kubernetes/overlays"
+# its Service points at one of two slots: rolling it would point farmers at pods that are not there
+[ ! -d "$overlay/blue" ] || die "$environment has two slots and is not rolled: deploy-blue-green.sh"
 namespace=$(sed -n 's/^namespace: *//p' "$overlay/app/kustomization.yaml")
 deployments=(microcrop-backend microcrop-data-processor microcrop-workers)
 
 work=$(mktemp -d)
 applied=no
+ended=no
+declare -A before=()
 finish() {
     local status=$?
     trap - EXIT
+    # a pipeline that is cancelled sends a signal, maybe while the last status was 0
+    if [ "$status" -eq 0 ] && [ "$ended" = no ]; then status=1; fi
     if [ "$status" -ne 0 ] && [ "$applied" = yes ]; then
         for deployment in "${deployments[@]}"; do
-            say "ROLLBACK: $deployment"
-            kubectl --namespace "$namespace" rollout undo "deployment/$deployment" || say "$deployment could not be rolled back"
+            if [ -z "${before[$deployment]:-}" ]; then
+                say "$deployment was not there before; it is left as it is"
+                continue
+            fi
+            # to what it was: one that this release did not reach must not go back one more
+            say "ROLLBACK: $deployment to revision ${before[$deployment]}"
+            kubectl --namespace "$namespace" rollout undo "deployment/$deployment" --to-revision "${before[$deployment]}" ||
+                say "$deployment COULD NOT BE ROLLED BACK: look at it"
         done
     fi
     leave
@@ -40,6 +52,10 @@ trap finish EXIT
 "$here/render.sh" "$overlay/app" "$tag" >"$work/manifests.yml"
 documents drop "$work/manifests.yml" "${deployments[@]/#/Deployment/}" >"$work/shared.yml"
 NAMESPACE=$namespace "$here/migrate.sh" kubernetes "$work/shared.yml"
+for deployment in "${deployments[@]}"; do
+    before[$deployment]=$(kubectl --namespace "$namespace" get deployment "$deployment" --ignore-not-found \
+        --output jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')
+done
 applied=yes
 kubectl --namespace "$namespace" apply --filename "$work/manifests.yml"
 for deployment in "${deployments[@]}"; do
@@ -47,4 +63,5 @@ for deployment in "${deployments[@]}"; do
 done
 "$here/health-check.sh" "$environment"
 "$here/smoke-tests.sh" "$environment"
+ended=yes
 say "$environment runs $tag"

@@ -23,6 +23,13 @@ tries=${TRIES:-30}
 pause=${PAUSE_SECONDS:-2}
 requests=${REQUESTS:-10}
 slowest_ms=${SLOWEST_MS:-1000}
+# none would be a check of nothing
+for number in "$tries" "$requests" "$slowest_ms"; do
+    [[ $number =~ ^[1-9][0-9]{0,5}$ ]] || {
+        echo "error: TRIES, REQUESTS and SLOWEST_MS are whole numbers from 1; not '$number'" >&2
+        exit 2
+    }
+done
 
 # what the backend says of its servers, as " redis rabbitmq"; nothing when all answer
 away() {

@@ -34,6 +34,7 @@ leave() {
 
 # the public address of an environment, from the one place it is written in
 public_address() {
+    [[ $1 =~ ^[a-z]+$ ]] || return 1
     local settings=$root/deploy/kubernetes/overlays/$1/config/config.env
     [ -r "$settings" ] || return 1
     sed -n 's/^PUBLIC_BASE_URL=//p' "$settings"
@@ -63,10 +64,14 @@ forward() {
 
 reach() {
     case $1 in
-        http://* | https://*) url=${1%/} ;;
+        http://* | https://*)
+            # it is a host and maybe a port and a path: nothing that curl would read as more than one address
+            [[ $1 =~ ^https?://[][A-Za-z0-9._:-]+(/[A-Za-z0-9._~/-]*)?$ ]] || die "'$1' is no address"
+            url=${1%/}
+            ;;
         blue | green) forward "backend-$1" ;;
         *)
-            url=$(public_address "$1") || die "$1 is neither an address, nor an environment, nor blue or green"
+            url=$(public_address "$1") || die "'$1' is neither an address, nor an environment, nor blue or green"
             [ -n "$url" ] || die "deploy/kubernetes/overlays/$1 names no PUBLIC_BASE_URL"
             ;;
     esac

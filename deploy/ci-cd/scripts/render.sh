@@ -11,9 +11,10 @@ set -euo pipefail
 
 [ $# -eq 2 ] || die "render.sh OVERLAY TAG"
 need kubectl awk
-overlay=$(cd "$1" && pwd)
+overlay=$(cd "$1" 2>/dev/null && pwd) || die "there is no overlay '$1'"
 tag=$2
 case $overlay in "$root"/deploy/kubernetes/*) ;; *) die "$overlay is not below deploy/kubernetes" ;; esac
+case ${REGISTRY:-} in *[!A-Za-z0-9._:/-]*) die "'$REGISTRY' is no registry" ;; esac
 case $tag in *[!A-Za-z0-9._-]* | '') die "'$tag' is no tag" ;; esac
 
 work=$(mktemp -d)

@@ -202,6 +202,31 @@ holds "in a cluster: nothing is brought up when the migration fails" 1 "$scripts
 says 'the migration failed'
 is "$(cat "$CLUSTER/slot")" green
 
+echo 'Complete ' >"$CLUSTER/job"
+: >"$CLUSTER/calls"
+touch "$CLUSTER/away"
+holds "in a cluster: nothing is changed when it does not say who serves" 1 "$scripts/deploy-blue-green.sh" kubernetes
+says 'nothing was changed'
+is "$(grep -cE ' (apply|scale|patch) ' "$CLUSTER/calls" || true)" 0
+rm "$CLUSTER/away"
+touch "$CLUSTER/stuck"
+holds "in a cluster: a switch that can be made neither way leaves both running" 1 "$scripts/deploy-blue-green.sh" kubernetes
+says 'THE ROLLBACK FAILED: green and blue are both left running'
+is "$(grep -c 'replicas 0' "$CLUSTER/calls" || true)" 0
+rm "$CLUSTER/stuck"
+holds "a tag that is missing is a wrong call" 2 env TAG= "$scripts/deploy-blue-green.sh" kubernetes
+
+# ------------------------------------------------------------------------- rolling
+: >"$CLUSTER/calls"
+holds "production, which has two slots, is not rolled" 1 "$scripts/deploy-rolling.sh" production r1
+says 'deploy-blue-green.sh'
+is "$(wc -l <"$CLUSTER/calls")" 0
+# nobody answers at the public address of staging: no proxy, no name
+holds "a release that is not well is rolled back to what was there, and no further" 1 \
+    env TRIES=1 PAUSE_SECONDS=0.1 https_proxy=http://127.0.0.1:9 "$scripts/deploy-rolling.sh" staging r1
+says 'microcrop-workers was not there before'
+is "$(grep -c 'rollout undo .* --to-revision 7$' "$CLUSTER/calls")" 2
+
 "$scripts/render.sh" "$here/../../kubernetes/overlays/production/blue" r1 >"$work/rendered"
 is "$(grep -cE 'image: microcrop/' "$work/rendered" || true)" 0
 is "$(grep -cE 'image: registry.example/microcrop/backend:r1$' "$work/rendered" | awk '{ print ($1 > 0) }')" 1

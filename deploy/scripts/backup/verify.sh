@@ -23,4 +23,4 @@ if [ -e "$inside/redis.rdb" ]; then
 fi
 jq -e '[.ledger[] | select(.debits != .credits)] == []' "$inside/manifest.json" >/dev/null || die 3 "the ledger of this backup does not balance"
 jq -r --arg tables "$tables" '"\(.environment) \(.stamp): \($tables) tables of data, \([.tables[]] | add) rows, \(.files | length) files",
-    (.notes[] | "note: \(.)")' "$inside/manifest.json"
+    (.notes[]? | "note: \(.)")' "$inside/manifest.json"

@@ -25,22 +25,30 @@ need pg_dump pg_dumpall pg_restore psql jq tar gzip sha256sum
 if [ "$send" = yes ]; then
     need aws
     [ -n "${S3_BUCKET:-}" ] && [ -n "${S3_DR_BUCKET:-}" ] || die 1 "S3_BUCKET and S3_DR_BUCKET are needed; or --local"
+    [ "$S3_BUCKET" != "$S3_DR_BUCKET" ] || die 1 "S3_BUCKET and S3_DR_BUCKET are one bucket: that is not two regions"
 fi
-mkdir -p "$work"
+# before anything is made: a number that is none would be met when old ones are removed
+for days in "${KEEP_S3_DAYS:-30}" "${KEEP_LOCAL_DAYS:-7}"; do
+    [[ $days =~ ^[1-9][0-9]{0,4}$ ]] || die 1 "KEEP_S3_DAYS and KEEP_LOCAL_DAYS are days, 1 or more; not '$days'"
+done
+mkdir -p "$work" || die 1 "BACKUP_DIR $work cannot be made"
 umask 077
 
 began=$SECONDS
 stamp=$(date -u +%Y%m%dT%H%M%SZ)
 folder=$work/$stamp
 archive=$work/$(archive_name "$stamp")
-mkdir "$folder"
+mkdir "$folder" || die 1 "$folder cannot be made; does another backup run?"
 notes=()
+ended=no
 
 finish() {
     local status=$?
     trap - EXIT
+    # a signal may come while the last status was 0
+    if [ "$status" -eq 0 ] && [ "$ended" = no ]; then status=143; fi
     [ -z "${snapshot_pid:-}" ] || kill "$snapshot_pid" 2>/dev/null || true
-    rm -rf "$folder"
+    rm -rf "$folder" "$archive.part"
     if [ "$status" -ne 0 ]; then
         tell "backup of $environment FAILED at $stamp with exit $status after $((SECONDS - began)) s"
     fi
@@ -50,7 +58,11 @@ trap finish EXIT
 
 # --- PostgreSQL: counts and dump are of one snapshot, so that a restore can be held against them
 say "PostgreSQL"
-coproc SNAPSHOT { psql "$DATABASE_URL" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 2>&1; }
+# what it says is read below even when it ends at once: until then somebody listens to what it is asked
+coproc SNAPSHOT {
+    psql "$DATABASE_URL" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 2>&1 || true
+    exec cat >/dev/null
+}
 # shellcheck disable=SC2153,SC2154 # coproc sets it
 snapshot_pid=$SNAPSHOT_PID
 exec {ask}>&"${SNAPSHOT[1]}" {heard}<&"${SNAPSHOT[0]}"
@@ -63,7 +75,9 @@ jq -e .tables <<<"$counts" >/dev/null 2>&1 || die 2 "the rows could not be count
 pg_dump --dbname "$DATABASE_URL" --format custom --compress 6 --snapshot "$snapshot" --file "$folder/postgres.dump" ||
     die 2 "pg_dump failed"
 echo 'commit; \q' >&"$ask"
-wait "$snapshot_pid" || true
+# psql ends by what it was told; only what stands behind it would listen on
+kill "$snapshot_pid" 2>/dev/null || true
+wait "$snapshot_pid" 2>/dev/null || true
 snapshot_pid=
 # roles belong to the whole server and to no dump: their names and what they may, never a password
 pg_dumpall --dbname "$DATABASE_URL" --roles-only --no-role-passwords --file "$folder/roles.sql" 2>"$folder/roles.error" || {
@@ -77,7 +91,11 @@ if [ -n "${REDIS_URL:-}" ]; then
     say "Redis"
     need redis-cli
     if timeout 600 redis-cli -u "$REDIS_URL" --no-auth-warning --rdb "$folder/redis.rdb" >"$folder/redis.said" 2>&1 && [ -s "$folder/redis.rdb" ]; then
-        keys=$(redis-cli -u "$REDIS_URL" --no-auth-warning dbsize)
+        keys=$(redis-cli -u "$REDIS_URL" --no-auth-warning dbsize) || true
+        [[ $keys =~ ^[0-9]+$ ]] || {
+            notes+=("Redis did not say how many keys it holds: $keys")
+            keys=
+        }
     else
         notes+=("Redis was not taken: $(tail -n 1 "$folder/redis.said")")
         rm -f "$folder/redis.rdb"
@@ -117,8 +135,11 @@ case ${PINATA_JWT:-} in
                 notes+=("the list of pins stopped at $offset")
                 break
             }
-            got=$(jq '.rows | length' <<<"$page")
-            jq -c '.rows[] | {cid: .ipfs_pin_hash, size, date_pinned, name: .metadata.name}' <<<"$page" >>"$folder/pins.jsonl"
+            got=$(jq '.rows | length' <<<"$page" 2>/dev/null) &&
+                jq -c '.rows[] | {cid: .ipfs_pin_hash, size, date_pinned, name: .metadata.name}' <<<"$page" >>"$folder/pins.jsonl" || {
+                notes+=("the list of pins at $offset is not as expected")
+                break
+            }
             offset=$((offset + got))
             [ "$got" -eq 1000 ] || break
         done
@@ -148,18 +169,22 @@ jq -n --arg stamp "$stamp" --arg environment "$environment" --argjson files "$fi
     '{form: 1, stamp: $stamp, environment: $environment, tool: $postgres, seconds: $seconds, notes: $notes,
       files: $files, redis_keys: ($redis_keys | if . == "" then null else tonumber end)} + $counts' >"$folder/manifest.json"
 
-tar --create --gzip --file "$archive.part" --directory "$work" "$stamp"
+tar --create --gzip --file "$archive.part" --directory "$work" "$stamp" || die 2 "the archive could not be written to $work; is it full?"
 tar --list --gzip --file "$archive.part" >/dev/null || die 3 "the archive cannot be read"
 mv "$archive.part" "$archive"
-(cd "$work" && sha256sum "$(basename "$archive")" >"$(basename "$archive").sha256")
-cp "$folder/manifest.json" "$archive.manifest.json"
+{ (cd "$work" && sha256sum "$(basename "$archive")" >"$(basename "$archive").sha256") &&
+    cp "$folder/manifest.json" "$archive.manifest.json"; } || {
+    rm -f "$archive" "$archive.sha256" "$archive.manifest.json"
+    die 2 "the checksum or the manifest could not be written to $work; is it full?"
+}
 
 # --- two regions, each by itself: when the first is away the second is what counts
 # send_to PLACE: there and whole, and old ones gone; fails with what went wrong said
 send_to() {
     local place=$1 part class sent old suffix
     say "sending to $(bucket "$place")"
-    for part in "$archive" "$archive.sha256" "$archive.manifest.json"; do
+    # the archive last: what is listed as a backup has everything beside it, also if this is cut short
+    for part in "$archive.sha256" "$archive.manifest.json" "$archive"; do
         class=$storage_class
         # small and asked for often: the class for archives has a least size that is paid
         [ "$part" = "$archive" ] || class=STANDARD
@@ -196,5 +221,6 @@ if [ "$send" = yes ]; then
 fi
 find "$work" -maxdepth 1 -name "microcrop-$environment-*.tar.gz*" -mmin "+$((${KEEP_LOCAL_DAYS:-7} * 1440))" -delete
 
+ended=yes
 tell "backup of $environment $stamp: $tables tables, $(($(stat -c %s "$archive") / 1024)) KiB, $((SECONDS - began)) s$(printf '; %s' "${notes[@]}" | sed 's/^; $//')"
 echo "$archive"

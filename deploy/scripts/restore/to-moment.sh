@@ -24,11 +24,17 @@ need aws tar gzip date
 folder=$1
 moment=$2
 place=${PLACE:-primary}
-[ -z "$(ls -A "$folder" 2>/dev/null)" ] || die 1 "$folder is not empty"
+[ -n "$folder" ] && [ -n "$moment" ] || die 1 "the folder or the moment is empty"
+case $place in primary | dr) ;; *) die 1 "PLACE '$place' is neither primary nor dr" ;; esac
+[ -n "$(bucket "$place")" ] || die 1 "S3_BUCKET (primary) or S3_DR_BUCKET (dr) is missing"
+[ ! -e "$folder" ] || [ -d "$folder" ] || die 1 "$folder is no folder"
+[ -z "$(ls -A -- "$folder" 2>/dev/null)" ] || die 1 "$folder is not empty"
 if [ "$moment" = latest ]; then
     before=99991231T235959Z
 else
     before=$(date -u -d "$moment" +%Y%m%dT%H%M%SZ) || die 1 "'$moment' is no moment"
+    # PostgreSQL is told what was understood here: without an offset it would take its own time zone
+    moment=$(date -u -d "$moment" '+%Y-%m-%d %H:%M:%S.%6N+00')
 fi
 
 base=
@@ -39,7 +45,7 @@ done < <(s3 "$place" s3api list-objects-v2 --bucket "$(bucket "$place")" --prefi
 [ -n "$base" ] || die 1 "$(bucket "$place") holds no base backup of $environment from before $moment"
 
 began=$SECONDS
-install -d -m 700 "$folder"
+install -d -m 700 "$folder" || die 1 "$folder cannot be made"
 packed=$(mktemp -d)
 trap 'rm -rf "$packed"' EXIT
 s3 "$place" s3 cp --recursive "s3://$(bucket "$place")/$environment/base/$base/" "$packed" --only-show-errors ||

@@ -29,7 +29,11 @@ run() {
 enable() {
     local kind=$1 path=$2
     shift 2
-    if [ "$print" = no ] && vault "$kind" list -format=json | grep -q "\"$path/\""; then return; fi
+    local there
+    if [ "$print" = no ]; then
+        there=$(vault "$kind" list -format=json) || die "what Vault has of $kind cannot be listed"
+        if grep -q "\"$path/\"" <<<"$there"; then return; fi
+    fi
     run "$kind" enable -path="$path" "$@"
 }
 filled() { sed "s#ENVIRONMENT#$environment#g" "$1"; }
@@ -61,6 +65,7 @@ host=${DATABASE_HOST:-} port=${DATABASE_PORT:-5432} name=${DATABASE_NAME:-microc
 if [ "$print" = no ] && [ -z "${VAULT_DATABASE_PASSWORD:-}" ]; then
     read -rsp 'password of vault_logins: ' VAULT_DATABASE_PASSWORD && echo >&2
 fi
+[ "$print" = yes ] || [ -n "${VAULT_DATABASE_PASSWORD:-}" ] || die "an empty password: nothing was told to Vault about the database"
 run kv put -mount="$environment/microcrop" database host="${host:-HOST}" port="$port" name="$name"
 # the password by standard input: no process list shows it
 if [ "$print" = yes ]; then

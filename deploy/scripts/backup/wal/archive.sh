@@ -8,7 +8,7 @@ set -euo pipefail
 need aws gzip sha256sum
 [ $# -eq 2 ] || die 1 "archive.sh PATH NAME"
 [ -n "${S3_BUCKET:-}" ] || die 1 "S3_BUCKET is missing"
-key=$(wal_key "$2")
+key=$(wal_key "$2") || die 1 "it is run in no data folder"
 sum=$(sha256sum <"$1" | cut -d' ' -f1)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

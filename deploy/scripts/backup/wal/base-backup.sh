@@ -11,7 +11,7 @@ need pg_basebackup aws
     die 1 "BASE_BACKUP_URL, S3_BUCKET and S3_DR_BUCKET are needed"
 stamp=$(date -u +%Y%m%dT%H%M%SZ)
 umask 077
-folder=$(mktemp -d "$work/base.XXXXXX")
+folder=$(mktemp -d "$work/base.XXXXXX") || die 1 "BACKUP_DIR $work cannot be written to"
 trap 'rm -rf "$folder"' EXIT
 # with the changes made meanwhile, so that it can start even without the archive
 pg_basebackup --dbname "$BASE_BACKUP_URL" --pgdata "$folder/base" --format tar --gzip --wal-method stream \
@@ -19,8 +19,11 @@ pg_basebackup --dbname "$BASE_BACKUP_URL" --pgdata "$folder/base" --format tar -
 missed=0
 # the second region is tried although the first may be away; the first one's failure counts more
 for place in dr primary; do
-    s3 "$place" s3 cp --recursive "$folder/base" "s3://$(bucket "$place")/$environment/base/$stamp/" \
-        --sse "${S3_SSE:-aws:kms}" --only-show-errors || {
+    # the list of files last: to-moment.sh takes only what has one, so never half of a backup
+    { s3 "$place" s3 cp --recursive "$folder/base" "s3://$(bucket "$place")/$environment/base/$stamp/" \
+        --exclude backup_manifest --sse "${S3_SSE:-aws:kms}" --only-show-errors &&
+        s3 "$place" s3 cp "$folder/base/backup_manifest" "s3://$(bucket "$place")/$environment/base/$stamp/backup_manifest" \
+            --sse "${S3_SSE:-aws:kms}" --only-show-errors; } || {
         say "not sent to $(bucket "$place")"
         if [ "$place" = primary ]; then missed=4; else missed=5; fi
     }

@@ -4,17 +4,32 @@
 # which it stops rather than open with less than there is. From the second region if the first is away:
 # PLACE=dr. Settings: ../../lib.sh
 set -euo pipefail
+# 1 is the answer "there is no such segment" and nothing else: whatever goes wrong otherwise (a program that
+# is missing, a full disk) must stop the recovery
+absent=no
+folder=
+finish() {
+    local status=$?
+    trap - EXIT
+    [ -z "$folder" ] || rm -rf "$folder"
+    if [ "$absent" = no ] && [ "$status" -ne 0 ]; then status=255; fi
+    exit "$status"
+}
+trap finish EXIT
 # shellcheck source=deploy/scripts/lib.sh
 . "$(dirname "$0")/../../lib.sh"
 need aws gzip sha256sum
 [ $# -eq 2 ] || die 255 "fetch.sh NAME PATH"
 place=${PLACE:-primary}
+[ -n "$(bucket "$place")" ] || die 255 "the bucket of $place is not set"
 key=$(wal_key "$1") || die 255 "it is run in no data folder"
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
 wanted=$(s3 "$place" s3api get-object --bucket "$(bucket "$place")" --key "$key" --query Metadata.sha256 --output text \
     "$folder/packed" 2>"$folder/problem") || {
-    ! grep -qE 'NoSuchKey|\(404\)' "$folder/problem" || exit 1
+    if grep -qE 'NoSuchKey|\(404\)' "$folder/problem"; then
+        absent=yes
+        exit 1
+    fi
     cat "$folder/problem" >&2
     die 255 "$key could not be read"
 }
