@@ -35,11 +35,13 @@ version() { vault kv metadata get -mount="$mount" -format=json "$1" | sed -n 's/
 # put KEY=VALUE…: values come by a file that only we can read, never by the command line
 patch() {
     local entry=$1 file
-    file=$(mktemp) && chmod 600 "$file"
-    cat >"$file"
+    file=$(mktemp) || return 1
+    # in a pipeline, so this is the end of the function's own process: no secret stays on the disk
+    # shellcheck disable=SC2064 # the file of now
+    trap "shred -u '$file' 2>/dev/null || rm -f '$file'" EXIT
+    cat >"$file" || { say "no room for the new value; nothing was changed"; return 1; }
     if [ "$dry" = yes ]; then printf 'would: vault kv patch -mount=%s %s @(%s)\n' "$mount" "$entry" "$(sed -n 's/.*"\([A-Za-z_-]*\)": .*/\1/p' "$file" | paste -sd' ')"
     else vault kv patch -mount="$mount" "$entry" @"$file" >/dev/null; fi
-    shred -u "$file" 2>/dev/null || rm -f "$file"
 }
 
 # brings a Secret up to date now rather than within the hour
@@ -86,6 +88,7 @@ back() {
 }
 
 needs vault kubectl openssl
+trap 'say "interrupted: Vault may hold a new $what (before: version ${before:-not asked yet}) that not every process has; run it again, or vault kv rollback"; exit 130' INT TERM
 case $what in
 jwt)
     before=$(version backend)
