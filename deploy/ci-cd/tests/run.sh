@@ -235,7 +235,7 @@ holds "the manifests name this release's images" 0 true
 # ------------------------------------------------------------------------- autoscaling
 printf 'backend-hpa-green 3 3 3 20\nbackend-hpa-green 3 6 3 20\nbackend-hpa-green 6 6 3 20\nbackend-hpa-green 3 3 3 20\n' >"$CLUSTER/autoscaler"
 # the load lasts until the cluster has said all it has to say
-(until [ "$(wc -l <"$CLUSTER/autoscaler")" -le 1 ]; do sleep 0.1; done) &
+(while [ -s "$CLUSTER/autoscaler" ] && [ "$(wc -l <"$CLUSTER/autoscaler")" -gt 1 ]; do sleep 0.1; done) &
 holds "an autoscaler that rises and falls is seen to" 0 env LOAD_PID=$! PAUSE_SECONDS=0.3 "$scripts/check-autoscaling.sh" backend
 says 'rose from 3 to 6'
 printf 'backend-hpa-green 3 3 3 20\n' >"$CLUSTER/autoscaler"
