@@ -1,6 +1,6 @@
 //! `cargo xtask deploy-check`: every artefact under deploy/ through the tool that knows its kind, and
 //! what the artefacts say of each other. Never touches a cloud, a cluster or a registry, and never
-//! hides what it did not run: such a row says why. Called by main.
+//! hides what it did not run: such a row says why. Part of `.ci/run`. Called by main.
 
 mod environment;
 mod images;
