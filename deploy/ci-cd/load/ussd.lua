@@ -1,15 +1,10 @@
 -- One connection is one farmer: her phone dials, and presses keys with a pause of PAUSE_MS between
 -- hops (the middle of 0.5 to 1.5 of it), then dials again. Run by load.sh with wrk, which makes as
 -- many connections as farmers. Phones are +2547 and eight digits of LOAD_FROM and up.
-local pause_ms = tonumber(os.getenv("PAUSE_MS") or "1000")
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "steady.lua")
 local from = tonumber(os.getenv("LOAD_FROM") or "1")
 -- dial, then what a registered farmer presses on the way to a quote
 local keys = { "", "1", "1*1", "1*1*1" }
-local all = {}
-function setup(thread)
-    thread:set("number", #all)
-    table.insert(all, thread)
-end
 
 function init()
     math.randomseed(from * 1000 + number)
@@ -35,19 +30,6 @@ function request()
     return wrk.format("POST", nil, { ["Content-Type"] = "application/x-www-form-urlencoded" }, body)
 end
 
--- the first request of each connection comes at any moment of the first pause, so that the rate holds
--- from the beginning; later pauses are 0.5 to 1.5 of it
-local beginning = tonumber(os.getenv("CONNECTIONS_A_THREAD") or "0")
-function delay()
-    if beginning > 0 then
-        beginning = beginning - 1
-        return math.floor(pause_ms * math.random())
-    end
-    return math.floor(pause_ms * (0.5 + math.random()))
-end
-
-busy = 0
-wrong = 0
 function response(status, headers, body)
     if status ~= 200 or (body:sub(1, 4) ~= "CON " and body:sub(1, 4) ~= "END ") then
         wrong = wrong + 1
@@ -55,16 +37,4 @@ function response(status, headers, body)
         or body:find("Watu wengi", 1, true) then
         busy = busy + 1
     end
-end
-
-function done(summary, latency)
-    local busy_all, wrong_all = 0, 0
-    for _, thread in ipairs(all) do
-        busy_all = busy_all + thread:get("busy")
-        wrong_all = wrong_all + thread:get("wrong")
-    end
-    local errors = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
-    io.write(string.format("RESULT requests=%d seconds=%.3f p50_ms=%.3f p99_ms=%.3f errors=%d wrong=%d busy=%d\n",
-        summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000,
-        latency:percentile(99) / 1000, errors, wrong_all, busy_all))
 end
