@@ -2,10 +2,10 @@
 
     provider.py SCHEMA.json NAME
 
-Terraform starts it as it starts any provider and holds every argument against the schema: names, types,
-what is missing. Values are not judged, and nothing can be planned or made with it, except by tests, where
-Terraform itself plays the provider. Speaks the protocol over the loopback only; needs TF_DISABLE_PLUGIN_TLS,
-which deploy-check sets. The few messages are written out here, so that no compiler of messages is needed.
+Terraform holds every argument against the schema: names, types, what is missing. Values are not judged, and
+nothing can be planned or made with it, except by tests, where Terraform itself plays the provider. One of them
+serves many Terraforms, which deploy-check tells where it listens: the loopback, in the clear. The few messages
+are written out here, so that no compiler of messages is needed.
 """
 
 import json

@@ -96,7 +96,7 @@ resource "cloudflare_ruleset" "no_puzzles" {
 resource "cloudflare_dns_record" "origin" {
   count   = 4
   zone_id = var.cloudflare_zone_id
-  name    = var.origin_zone
+  name    = local.origin_zone
   type    = "NS"
   content = aws_route53_zone.origin.name_servers[count.index]
   ttl     = 3600

@@ -18,12 +18,6 @@ variable "cloudflare_zone_id" {
   type        = string
 }
 
-variable "origin_zone" {
-  description = "The zone at Route53 in which load balancers have their names."
-  type        = string
-  default     = "origin.microcrop.io"
-}
-
 module "facts" {
   source   = "../modules/facts"
   for_each = var.overlays
@@ -33,8 +27,13 @@ module "facts" {
 locals {
   regions    = distinct([for facts in module.facts : facts.region])
   dr_regions = distinct([for facts in module.facts : facts.dr_region])
-  region     = local.regions[0]
-  dr_region  = local.dr_regions[0]
+  zones      = distinct([for facts in module.facts : facts.origin_zone])
+
+  account   = data.aws_caller_identity.current.account_id
+  region    = local.regions[0]
+  dr_region = local.dr_regions[0]
+  # the zone at Route53 in which load balancers have their names
+  origin_zone = local.zones[0]
 
   tags = { project = "microcrop", made-by = "terraform" }
 }
@@ -59,12 +58,16 @@ provider "cloudflare" {}
 
 data "aws_caller_identity" "current" {}
 
-# one place for both copies of a backup: providers cannot differ by environment
+# one place for both copies of a backup and for names: providers cannot differ by environment
 resource "terraform_data" "regions" {
   lifecycle {
     precondition {
       condition     = length(local.regions) == 1 && length(local.dr_regions) == 1 && local.region != local.dr_region
       error_message = "The overlays of one account name one region and one other for copies."
+    }
+    precondition {
+      condition     = length(local.zones) == 1
+      error_message = "The overlays of one account have their hosts in one domain."
     }
   }
 }
@@ -107,7 +110,7 @@ resource "aws_ecr_replication_configuration" "dr" {
     rule {
       destination {
         region      = local.dr_region
-        registry_id = data.aws_caller_identity.current.account_id
+        registry_id = local.account
       }
       repository_filter {
         filter      = "microcrop/"
@@ -121,7 +124,7 @@ resource "aws_ecr_replication_configuration" "dr" {
 resource "aws_route53_zone" "origin" {
   #checkov:skip=CKV2_AWS_38:Cloudflare alone asks for these names, within its own resolver
   #checkov:skip=CKV2_AWS_39:who asked for them tells nothing: Cloudflare did
-  name = var.origin_zone
+  name = local.origin_zone
 }
 
 # --- the pipeline: its runs prove who they are, no key is kept anywhere
@@ -200,7 +203,7 @@ output "build_role_arn" {
 
 output "registry" {
   description = "ECR_REGISTRY of the pipeline."
-  value       = "${data.aws_caller_identity.current.account_id}.dkr.ecr.${local.region}.amazonaws.com"
+  value       = "${local.account}.dkr.ecr.${local.region}.amazonaws.com"
 }
 
 output "images" {

@@ -38,101 +38,16 @@ data "aws_iam_policy_document" "key" {
   }
 }
 
-resource "aws_s3_bucket" "state" {
-  #checkov:skip=CKV_AWS_18:who read it is in the account's trail
-  #checkov:skip=CKV_AWS_144:what is made can be read back from the cloud itself
-  #checkov:skip=CKV2_AWS_62:nobody waits for its events
-  bucket = "microcrop-state-${data.aws_caller_identity.current.account_id}"
-
-  lifecycle {
-    prevent_destroy = true
-  }
-}
-
-resource "aws_s3_bucket_versioning" "state" {
-  bucket = aws_s3_bucket.state.id
-
-  versioning_configuration {
-    status = "Enabled"
-  }
-}
-
-resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
-  bucket = aws_s3_bucket.state.id
-
-  rule {
-    bucket_key_enabled = true
-    apply_server_side_encryption_by_default {
-      sse_algorithm     = "aws:kms"
-      kms_master_key_id = aws_kms_key.state.arn
-    }
-  }
-}
-
-resource "aws_s3_bucket_public_access_block" "state" {
-  bucket                  = aws_s3_bucket.state.id
-  block_public_acls       = true
-  block_public_policy     = true
-  ignore_public_acls      = true
-  restrict_public_buckets = true
-}
-
-data "aws_iam_policy_document" "bucket" {
-  statement {
-    sid       = "NothingInTheClear"
-    effect    = "Deny"
-    actions   = ["s3:*"]
-    resources = [aws_s3_bucket.state.arn, "${aws_s3_bucket.state.arn}/*"]
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
-resource "aws_s3_bucket_policy" "state" {
-  bucket = aws_s3_bucket.state.id
-  policy = data.aws_iam_policy_document.bucket.json
-}
-
-resource "aws_s3_bucket_lifecycle_configuration" "state" {
-  bucket = aws_s3_bucket.state.id
-
-  # versions of half a year; plans are of no use after their run, and hold what the state holds
-  rule {
-    id     = "versions"
-    status = "Enabled"
-    filter {
-      prefix = ""
-    }
-    noncurrent_version_expiration {
-      noncurrent_days = 180
-    }
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 7
-    }
-  }
-  rule {
-    id     = "plans"
-    status = "Enabled"
-    filter {
-      prefix = "plans/"
-    }
-    expiration {
-      days = 14
-    }
-    noncurrent_version_expiration {
-      noncurrent_days = 1
-    }
-  }
+# versions of half a year; plans are of no use after their run, and hold what the state holds
+module "bucket" {
+  source       = "../modules/bucket"
+  name         = "microcrop-state-${data.aws_caller_identity.current.account_id}"
+  kms_key_arn  = aws_kms_key.state.arn
+  version_days = 180
+  expire_days  = { "plans/" = 14 }
 }
 
 output "bucket" {
   description = "STATE_BUCKET of the pipeline, -backend-config=bucket= of everything else."
-  value       = aws_s3_bucket.state.bucket
+  value       = module.bucket.name
 }

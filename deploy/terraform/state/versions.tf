@@ -7,11 +7,4 @@ terraform {
       version = ">= 5.100, < 7.0"
     }
   }
-
-  # told to `init`, once the bucket is there (../README.md)
-  backend "s3" {
-    key          = "state/terraform.tfstate"
-    encrypt      = true
-    use_lockfile = true
-  }
 }

@@ -11,11 +11,4 @@ terraform {
       version = "~> 5.14"
     }
   }
-
-  # bucket and region are told to `init` (../../README.md); the lock is a file beside the state
-  backend "s3" {
-    key          = "production/terraform.tfstate"
-    encrypt      = true
-    use_lockfile = true
-  }
 }

@@ -284,8 +284,3 @@ output "public_record" {
   description = "Whether callers come through Cloudflare's proxy."
   value       = { host = var.host, proxied = [for record in cloudflare_dns_record.public : record.proxied] }
 }
-
-output "node_ports" {
-  description = "Where ingress-nginx must listen on every machine."
-  value       = local.ports
-}

@@ -55,7 +55,7 @@ variable "groups" {
     tainted  = bool
     min      = number
     max      = number
-    disk_gib = number
+    disk_gib = optional(number, 50)
   }))
   validation {
     condition     = alltrue([for group in values(var.groups) : group.min <= group.max && group.min >= 0])
@@ -74,9 +74,9 @@ variable "nodes_max" {
 }
 
 variable "spot_share" {
-  description = "Least and most of the machines that may be spot, per cent, at rest and at the ceiling; null for any."
+  description = "Least and most of the machines that may be spot, per cent, at rest and at the ceiling."
   type        = object({ min = number, max = number })
-  default     = null
+  default     = { min = 20, max = 30 }
 }
 
 variable "log_days" {
@@ -90,11 +90,15 @@ locals {
   pool_key   = "microcrop.io/pool"
   processors = { "t3.medium" = 2, "t3.large" = 2, "t3a.large" = 2, "t3.xlarge" = 4 }
 
-  spot  = { for name, group in var.groups : name => group if group.spot }
-  size  = { for end in ["min", "max"] : end => sum([for group in values(var.groups) : group[end]]) }
-  spots = { for end in ["min", "max"] : end => sum(concat([0], [for group in values(local.spot) : group[end]])) }
-  share = { for end, all in local.size : end => all == 0 ? 0 : floor(1000 * local.spots[end] / all) / 10 }
-  vcpus = { for end in ["min", "max"] : end => sum([for group in values(var.groups) : group[end] * local.processors[group.types[0]]]) }
+  # at rest and at the ceiling: all machines and all processors, those of them that are spot, and their share
+  ends        = toset(["min", "max"])
+  nodes       = { for end in local.ends : end => sum([for group in values(var.groups) : group[end]]) }
+  vcpus       = { for end in local.ends : end => sum([for group in values(var.groups) : group[end] * local.processors[group.types[0]]]) }
+  spot        = { for name, group in var.groups : name => group if group.spot }
+  spot_nodes  = { for end in local.ends : end => sum(concat([0], [for group in values(local.spot) : group[end]])) }
+  spot_vcpus  = { for end in local.ends : end => sum(concat([0], [for group in values(local.spot) : group[end] * local.processors[group.types[0]]])) }
+  share       = { for end, all in local.nodes : end => all == 0 ? 0 : floor(1000 * local.spot_nodes[end] / all) / 10 }
+  vcpus_share = { for end, all in local.vcpus : end => all == 0 ? 0 : floor(1000 * local.spot_vcpus[end] / all) / 10 }
 
   autoscaler_tags = merge([
     for name, group in var.groups : merge(
@@ -161,13 +165,11 @@ resource "aws_eks_cluster" "this" {
 
   lifecycle {
     precondition {
-      condition     = local.size.max <= var.nodes_max
-      error_message = "The groups may have ${local.size.max} machines together, the ceiling is ${var.nodes_max}."
+      condition     = local.nodes.max <= var.nodes_max
+      error_message = "The groups may have ${local.nodes.max} machines together, the ceiling is ${var.nodes_max}."
     }
     precondition {
-      condition = var.spot_share == null ? true : alltrue([
-        for share in values(local.share) : share >= var.spot_share.min && share <= var.spot_share.max
-      ])
+      condition     = alltrue([for share in values(local.share) : share >= var.spot_share.min && share <= var.spot_share.max])
       error_message = "Spot machines are ${local.share.min} % of all at rest and ${local.share.max} % at the ceiling."
     }
   }
@@ -181,34 +183,22 @@ resource "aws_iam_openid_connect_provider" "this" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
-resource "aws_eks_access_entry" "administrator" {
-  for_each      = var.administrators
+# a release brings namespaces, cluster roles and objects of operators, which no narrower policy of EKS covers: who
+# deploys may do what people may
+locals {
+  admitted = merge({ for role in var.administrators : role => role }, var.deployers)
+}
+
+resource "aws_eks_access_entry" "this" {
+  for_each      = local.admitted
   cluster_name  = aws_eks_cluster.this.name
   principal_arn = each.value
 }
 
-resource "aws_eks_access_policy_association" "administrator" {
-  for_each      = var.administrators
+resource "aws_eks_access_policy_association" "this" {
+  for_each      = local.admitted
   cluster_name  = aws_eks_cluster.this.name
-  principal_arn = aws_eks_access_entry.administrator[each.key].principal_arn
-  policy_arn    = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-
-  access_scope {
-    type = "cluster"
-  }
-}
-
-resource "aws_eks_access_entry" "deployer" {
-  for_each      = var.deployers
-  cluster_name  = aws_eks_cluster.this.name
-  principal_arn = each.value
-}
-
-# a release brings namespaces, cluster roles and objects of operators, which no narrower policy of EKS covers
-resource "aws_eks_access_policy_association" "deployer" {
-  for_each      = var.deployers
-  cluster_name  = aws_eks_cluster.this.name
-  principal_arn = aws_eks_access_entry.deployer[each.key].principal_arn
+  principal_arn = aws_eks_access_entry.this[each.key].principal_arn
   policy_arn    = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
   access_scope {

@@ -137,10 +137,10 @@ output "pool_key" {
 }
 
 output "capacity" {
-  description = "Machines, spot share (per cent of machines) and processors, at rest and at the ceiling."
+  description = "Machines and the spot share, per cent of machines and of processors, at rest and at the ceiling."
   value = {
-    nodes      = local.size
-    spot_share = local.share
-    processors = local.vcpus
+    nodes                    = local.nodes
+    spot_share               = local.share
+    spot_share_of_processors = local.vcpus_share
   }
 }

@@ -29,7 +29,15 @@ locals {
     yamldecode(text) if can(regex("kind: ExternalSecret", text))
   ]
 
+  host   = split("/", local.read.config.PUBLIC_BASE_URL)[2]
+  labels = split(".", local.host)
+
   unknown_account = "000000000000"
+}
+
+output "overlay" {
+  description = "The overlay itself, which the pipeline calls its environments by."
+  value       = var.overlay
 }
 
 output "environment" {
@@ -64,7 +72,12 @@ output "vpc_cidr" {
 
 output "host" {
   description = "The public name that farmers' gateways and partners call."
-  value       = split("/", local.read.config.PUBLIC_BASE_URL)[2]
+  value       = local.host
+}
+
+output "origin_zone" {
+  description = "The zone at Route53 in which load balancers have their names: origin. and the domain."
+  value       = "origin.${join(".", slice(local.labels, length(local.labels) - 2, length(local.labels)))}"
 }
 
 output "gateways" {

@@ -164,6 +164,16 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   ok_actions         = [aws_sns_topic.alerts.arn]
 }
 
+# what figures do not show: PostgreSQL went to the other zone, a backup failed, a copy stopped following
+resource "aws_db_event_subscription" "this" {
+  count            = length(var.databases) > 0 ? 1 : 0
+  name             = var.name
+  sns_topic        = aws_sns_topic.alerts.arn
+  source_type      = "db-instance"
+  source_ids       = [for database in var.databases : database.identifier]
+  event_categories = ["availability", "failover", "failure", "low storage", "read replica", "recovery"]
+}
+
 resource "aws_budgets_budget" "month" {
   name         = var.name
   budget_type  = "COST"

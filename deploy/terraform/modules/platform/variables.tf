@@ -1,14 +1,16 @@
-# What differs between environments. Names, regions and networks are not here: they are facts of the overlay.
+# What is said of an environment: its facts by its overlay, its size by environments/*/sizes.tf, the rest by people.
 
 variable "facts" {
   description = "What the overlay says (modules/facts)."
   type = object({
+    overlay          = string
     environment      = string
     region           = string
     dr_region        = string
     namespace        = string
     vpc_cidr         = string
     host             = string
+    origin_zone      = string
     backup_bucket    = string
     backup_dr_bucket = string
     alerts_topic     = string
@@ -16,15 +18,46 @@ variable "facts" {
   })
 }
 
-variable "overlay" {
-  description = "dev, staging or production: folder of the overlay and the pipeline's name of the environment."
-  type        = string
+variable "size" {
+  description = "How large and how safe the environment is, and what it may cost."
+  type = object({
+    # zones of the region, and ways out: none, one, each (modules/vpc)
+    zones = number
+    nat   = string
+    # machines by group (modules/eks)
+    groups = map(object({
+      types    = list(string)
+      spot     = bool
+      tainted  = bool
+      min      = number
+      max      = number
+      disk_gib = optional(number, 50)
+    }))
+    # PostgreSQL of the cloud (modules/rds); null where the cluster runs one
+    database = optional(object({
+      instance_class   = string
+      storage_gib      = object({ from = number, to = number })
+      multi_az         = bool
+      replicas         = number
+      max_connections  = number
+      backup_days      = optional(number, 30)
+      password_version = optional(number, 1)
+    }))
+    # Redis of the cloud (modules/redis); null where the cluster runs one
+    cache = optional(object({ node_type = string, nodes = number }))
+    # US dollars a month
+    budget_usd = number
+    # databases and the load balancer refuse to be deleted, and deleted secrets can be had back for a month
+    keep = bool
+    # another region can take over: it holds a copy of each secret, and answers when this one is ill
+    second_region = optional(bool, false)
+  })
 }
 
-variable "suffix" {
-  description = "Added to names, for a second region of the same environment."
-  type        = string
-  default     = ""
+variable "is_second" {
+  description = "Whether this is that other region: names end in -dr, secrets are the first one's copies."
+  type        = bool
+  default     = false
 }
 
 variable "parts" {
@@ -37,43 +70,16 @@ variable "parts" {
   }
 }
 
-variable "account_id" {
-  description = "The account."
+variable "source_arn" {
+  description = "The database in another region that this one is a copy of; null for one of its own."
   type        = string
+  default     = null
 }
 
 variable "kubernetes_version" {
   description = "Minor version of Kubernetes."
   type        = string
   default     = "1.33"
-}
-
-variable "zones" {
-  description = "How many zones of the region are used."
-  type        = number
-}
-
-variable "nat" {
-  description = "Ways out: none, one, each (modules/vpc)."
-  type        = string
-}
-
-variable "groups" {
-  description = "Machines by group (modules/eks)."
-  type = map(object({
-    types    = list(string)
-    spot     = bool
-    tainted  = bool
-    min      = number
-    max      = number
-    disk_gib = optional(number, 50)
-  }))
-}
-
-variable "spot_share" {
-  description = "Least and most of the machines that may be spot, per cent; null for any."
-  type        = object({ min = number, max = number })
-  default     = null
 }
 
 variable "api_cidrs" {
@@ -86,36 +92,12 @@ variable "administrators" {
   type        = set(string)
 }
 
-variable "database" {
-  description = "PostgreSQL of the cloud; null where the cluster runs one."
-  type = object({
-    instance_class  = string
-    storage_gib     = object({ from = number, to = number })
-    multi_az        = bool
-    replicas        = number
-    max_connections = number
-    backup_days     = optional(number, 30)
-    source_arn      = optional(string)
-  })
-}
-
 variable "database_password" {
-  description = "The owner's password when the database is made or the password changed."
+  description = "The owner's password when the database is made or `password_version` raised."
   type        = string
   default     = null
   sensitive   = true
   ephemeral   = true
-}
-
-variable "database_password_version" {
-  description = "Raise it to set a new password."
-  type        = number
-  default     = 1
-}
-
-variable "cache" {
-  description = "Redis of the cloud; null where the cluster runs one."
-  type        = object({ node_type = string, nodes = number })
 }
 
 variable "cache_token" {
@@ -130,51 +112,12 @@ variable "alert_emails" {
   type        = set(string)
 }
 
-variable "budget_usd" {
-  description = "What a month may cost, US dollars."
-  type        = number
-}
-
 variable "repository" {
   description = "The repository whose pipeline may act here, OWNER/NAME."
-  type        = string
-}
-
-variable "state_bucket" {
-  description = "The bucket of Terraform's state."
   type        = string
 }
 
 variable "cloudflare_zone_id" {
   description = "The zone at Cloudflare."
   type        = string
-}
-
-variable "origin_zone" {
-  description = "The zone at Route53 in which load balancers have their names."
-  type        = string
-  default     = "origin.microcrop.io"
-}
-
-variable "failover" {
-  description = "PRIMARY or SECONDARY where two regions serve one name."
-  type        = string
-  default     = null
-}
-
-variable "replicate_secrets" {
-  description = "Whether the second region holds a copy of each secret."
-  type        = bool
-  default     = false
-}
-
-variable "make_secrets" {
-  description = "Whether secrets are made here; the second region has copies of the first one's."
-  type        = bool
-  default     = true
-}
-
-variable "keep" {
-  description = "Whether databases and the load balancer refuse to be deleted, and deleted secrets can be had back."
-  type        = bool
 }

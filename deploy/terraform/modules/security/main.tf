@@ -25,7 +25,6 @@ variable "vpc_id" {
   type        = string
 }
 
-
 variable "has_cluster" {
   description = "Whether there is a cluster whose machines and pods are let in; without one there are keys and closed doors."
   type        = bool
@@ -128,40 +127,30 @@ resource "aws_secretsmanager_secret" "this" {
 
 # --- doors: the databases' are opened to the machines of the cluster alone (network policies say which pods);
 # the load balancer's group is the edge's
-resource "aws_security_group" "database" {
-  #checkov:skip=CKV2_AWS_5:the module of the server attaches it
-  name        = "${var.name}-database"
-  description = "PostgreSQL of ${var.name}"
-  vpc_id      = var.vpc_id
-  tags        = { Name = "${var.name}-database" }
+locals {
+  doors = {
+    database = { what = "PostgreSQL", port = 5432 }
+    cache    = { what = "Redis", port = 6379 }
+  }
 }
 
-resource "aws_security_group" "cache" {
+resource "aws_security_group" "this" {
   #checkov:skip=CKV2_AWS_5:the module of the server attaches it
-  name        = "${var.name}-cache"
-  description = "Redis of ${var.name}"
+  for_each    = local.doors
+  name        = "${var.name}-${each.key}"
+  description = "${each.value.what} of ${var.name}"
   vpc_id      = var.vpc_id
-  tags        = { Name = "${var.name}-cache" }
+  tags        = { Name = "${var.name}-${each.key}" }
 }
 
-resource "aws_vpc_security_group_ingress_rule" "database" {
-  count                        = var.has_cluster ? 1 : 0
-  security_group_id            = aws_security_group.database.id
-  description                  = "PostgreSQL from the cluster"
+resource "aws_vpc_security_group_ingress_rule" "this" {
+  for_each                     = var.has_cluster ? local.doors : {}
+  security_group_id            = aws_security_group.this[each.key].id
+  description                  = "${each.value.what} from the cluster"
   referenced_security_group_id = var.cluster_security_group_id
   ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
-}
-
-resource "aws_vpc_security_group_ingress_rule" "cache" {
-  count                        = var.has_cluster ? 1 : 0
-  security_group_id            = aws_security_group.cache.id
-  description                  = "Redis from the cluster"
-  referenced_security_group_id = var.cluster_security_group_id
-  ip_protocol                  = "tcp"
-  from_port                    = 6379
-  to_port                      = 6379
+  from_port                    = each.value.port
+  to_port                      = each.value.port
 }
 
 output "key_arns" {
@@ -169,14 +158,9 @@ output "key_arns" {
   value       = { for name, key in aws_kms_key.this : name => key.arn }
 }
 
-output "database_security_group_id" {
-  description = "Group of PostgreSQL."
-  value       = aws_security_group.database.id
-}
-
-output "cache_security_group_id" {
-  description = "Group of Redis."
-  value       = aws_security_group.cache.id
+output "door_ids" {
+  description = "Groups that say who may connect: database, cache."
+  value       = { for name, group in aws_security_group.this : name => group.id }
 }
 
 output "secret_names" {

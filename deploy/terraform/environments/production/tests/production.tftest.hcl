@@ -29,8 +29,8 @@ run "contract" {
     error_message = "spot is ${output.contract.capacity.spot_share.min} to ${output.contract.capacity.spot_share.max} %"
   }
   assert {
-    condition     = output.contract.database.multi_az && output.contract.database.replicas == 1 && output.contract.database.backup_days == 30 && output.contract.database.max_connections >= 850
-    error_message = "a zone, a month or a connection is missing"
+    condition     = output.contract.database.multi_az && output.contract.database.replicas == 1 && output.contract.database.backup_days == 30 && output.contract.database.max_connections >= 850 && output.contract.keep
+    error_message = "a zone, a month, a connection or the protection against deletion is missing"
   }
   assert {
     condition     = output.contract.cache.nodes == 2 && output.contract.nat_gateways == 3

@@ -11,11 +11,10 @@ variables {
   api_cidrs          = ["203.0.113.7/32"]
   administrators     = ["arn:aws:iam::123456789012:role/people"]
   deployers          = { pipeline = "arn:aws:iam::123456789012:role/pipeline" }
-  spot_share         = { min = 20, max = 30 }
   groups = {
-    general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 10, disk_gib = 50 }
-    workers = { types = ["t3.xlarge"], spot = false, tainted = true, min = 2, max = 20, disk_gib = 50 }
-    spot    = { types = ["t3.large", "t3a.large"], spot = true, tainted = true, min = 2, max = 10, disk_gib = 50 }
+    general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 10 }
+    workers = { types = ["t3.xlarge"], spot = false, tainted = true, min = 2, max = 20 }
+    spot    = { types = ["t3.large", "t3a.large"], spot = true, tainted = true, min = 2, max = 10 }
   }
 }
 
@@ -95,11 +94,20 @@ run "forty_machines_of_which_a_quarter_is_spot" {
   }
 }
 
+run "nobody_enters_who_was_not_named" {
+  assert {
+    condition     = toset([for entry in aws_eks_access_entry.this : entry.principal_arn]) == toset(["arn:aws:iam::123456789012:role/people", "arn:aws:iam::123456789012:role/pipeline"])
+    error_message = "people or the pipeline are kept out, or others let in"
+  }
+}
+
 run "a_forty_first_machine_is_refused" {
   command = plan
   variables {
-    spot_share = null
-    groups     = { general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 41, disk_gib = 50 } }
+    groups = {
+      general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 31 }
+      spot    = { types = ["t3.large"], spot = true, tainted = true, min = 1, max = 10 }
+    }
   }
   expect_failures = [aws_eks_cluster.this]
 }
@@ -108,8 +116,8 @@ run "too_much_spot_is_refused" {
   command = plan
   variables {
     groups = {
-      general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 10, disk_gib = 50 }
-      spot    = { types = ["t3.large"], spot = true, tainted = true, min = 2, max = 10, disk_gib = 50 }
+      general = { types = ["t3.large"], spot = false, tainted = false, min = 3, max = 10 }
+      spot    = { types = ["t3.large"], spot = true, tainted = true, min = 2, max = 10 }
     }
   }
   expect_failures = [aws_eks_cluster.this]

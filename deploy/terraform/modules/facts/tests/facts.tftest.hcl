@@ -12,8 +12,8 @@ run "production_is_read_from_its_overlay" {
     error_message = "${output.vpc_cidr} is no network, or ${output.region} is its own second region"
   }
   assert {
-    condition     = output.host == "api.microcrop.io"
-    error_message = "the host is ${output.host}"
+    condition     = output.host == "api.microcrop.io" && output.origin_zone == "origin.microcrop.io"
+    error_message = "the host is ${output.host}, behind it ${output.origin_zone}"
   }
   assert {
     condition     = output.account == null || can(regex("^[0-9]{12}$", output.account))

@@ -36,6 +36,13 @@ run "a_copy_says_how_far_it_is_behind" {
   }
 }
 
+run "a_database_that_changes_its_zone_says_so" {
+  assert {
+    condition     = aws_db_event_subscription.this[0].sns_topic == output.topic_arn && length(aws_db_event_subscription.this[0].source_ids) == 2 && contains(aws_db_event_subscription.this[0].event_categories, "failover")
+    error_message = "nobody hears of it"
+  }
+}
+
 run "every_alarm_tells_the_topic" {
   assert {
     condition     = length(output.alarms) == 13 && alltrue([for alarm in aws_cloudwatch_metric_alarm.this : contains(alarm.alarm_actions, output.topic_arn)])
@@ -62,7 +69,7 @@ run "where_nothing_is_managed_only_the_budget_is_watched" {
     nat_gateways  = {}
   }
   assert {
-    condition     = length(output.alarms) == 0
+    condition     = length(output.alarms) == 0 && length(aws_db_event_subscription.this) == 0
     error_message = "an alarm watches nothing"
   }
 }

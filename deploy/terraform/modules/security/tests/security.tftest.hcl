@@ -43,10 +43,14 @@ run "secrets_are_places_named_as_the_cluster_asks" {
 run "databases_let_the_cluster_in_and_nobody_else" {
   assert {
     condition = alltrue([
-      for rule in [aws_vpc_security_group_ingress_rule.database[0], aws_vpc_security_group_ingress_rule.cache[0]] :
+      for rule in aws_vpc_security_group_ingress_rule.this :
       rule.referenced_security_group_id == var.cluster_security_group_id && rule.cidr_ipv4 == null && rule.from_port == rule.to_port
     ])
     error_message = "a door is open to more than the cluster"
+  }
+  assert {
+    condition     = { for name, rule in aws_vpc_security_group_ingress_rule.this : name => rule.from_port } == { cache = 6379, database = 5432 } && keys(output.door_ids) == ["cache", "database"]
+    error_message = "PostgreSQL or Redis cannot be reached"
   }
 }
 
@@ -92,7 +96,7 @@ run "without_a_cluster_there_are_keys_and_closed_doors" {
     secrets                   = []
   }
   assert {
-    condition     = length(output.key_arns) == 3 && length(output.pod_role_names) == 0 && length(aws_vpc_security_group_ingress_rule.database) == 0
+    condition     = length(output.key_arns) == 3 && length(output.pod_role_names) == 0 && length(aws_vpc_security_group_ingress_rule.this) == 0
     error_message = "something is let in though nothing is there"
   }
 }

@@ -1,0 +1,1 @@
+../environments/production/sizes.tf
