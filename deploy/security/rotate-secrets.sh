@@ -117,6 +117,9 @@ rabbitmq)
     printf '{"RABBITMQ_URL": "amqp://%s:%s@rabbitmq:5672/%%2f"}\n' "$user" "$password" | patch rabbitmq
     follow rabbitmq "$namespace" "backend-secrets workers-secrets data-processor-secrets" \
         "$(everybody | paste -sd' ')" || die "the broker's user is as it was; rabbitmqctl delete_user $user"
+    # a broker that is lost and made anew begins with the user that everybody has
+    printf '{"RABBITMQ_DEFAULT_USER": "%s", "RABBITMQ_DEFAULT_PASS": "%s"}\n' "$user" "$password" | patch rabbitmq-server
+    bring rabbitmq-secrets "$namespace"
     if [ -n "$old" ] && [ "$old" != "$user" ]; then
         act kubectl exec -n "$namespace" rabbitmq-0 -c rabbitmq -- rabbitmqctl delete_user "$old"
     fi

@@ -13,6 +13,12 @@ use crate::process::dies_with_us;
 /// The packages whose binaries make up the running system.
 pub(crate) const PRODUCT: [&str; 4] = ["backend", "workers", "data-processor", "sandbox"];
 
+/// The words of clippy over everything, before and after further settings.
+pub(crate) const CLIPPY: [&[&str]; 2] = [
+    &["clippy", "--workspace", "--all-targets"],
+    &["--", "-D", "warnings"],
+];
+
 /// Cargo, in the checkout, with queries checked against `.sqlx` rather than a database.
 pub(crate) fn cargo(context: &Context) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -2,15 +2,18 @@
 //! Never starts anything. Made once by main and passed down.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rustix::process::Signal;
 
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::process::{Identity, WRAPPER};
+use crate::process::{Identity, WRAPPER, output, wait_gone};
 use crate::progress::Progress;
+
+/// How often a person is told that something long is still at work.
+const SAID_EVERY_SECONDS: u64 = 30;
 
 /// Servers named by the environment: used as they are, never started or stopped by us.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -99,13 +102,60 @@ impl Context {
     /// Like `run`, but a failure is an error that names the command.
     pub(crate) fn run_ok(&self, command: &mut Command) -> anyhow::Result<()> {
         let status = self.run(command)?;
-        anyhow::ensure!(status.success(), "`{}` failed ({status})", shown(command));
+        ensure!(status.success(), "`{}` failed ({status})", shown(command));
         Ok(())
     }
 
-    /// Waits for a foreground child. On Ctrl-C the terminal has already told it; give it time to
-    /// end tidily, then insist.
-    pub(crate) fn wait(&self, mut child: Child) -> anyhow::Result<ExitStatus> {
+    /// Like `run_ok`, for what takes minutes and says little meanwhile: it is told every half minute
+    /// that it is at work, and what takes longer than `limit` is ended.
+    pub(crate) fn run_long(
+        &self,
+        part: &str,
+        command: &mut Command,
+        limit: Duration,
+    ) -> anyhow::Result<()> {
+        self.interrupt.check()?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot run `{}`", shown(command)))?;
+        let began = Instant::now();
+        let mut said = 0;
+        let status = self.attend(child, &mut || {
+            let (seconds, minutes) = (began.elapsed().as_secs(), limit.as_secs() / 60);
+            ensure!(
+                began.elapsed() <= limit,
+                "`{}` had not ended after {minutes} minutes",
+                shown(command)
+            );
+            if seconds / SAID_EVERY_SECONDS > said {
+                said = seconds / SAID_EVERY_SECONDS;
+                self.say(part, format!("still at work after {seconds} s"));
+            }
+            Ok(())
+        })?;
+        ensure!(status.success(), "`{}` failed ({status})", shown(command));
+        Ok(())
+    }
+
+    /// What a command printed, at most `limit` long at work; Ctrl-C ends it.
+    pub(crate) fn output(&self, command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
+        self.interrupt.check()?;
+        output(command, limit, &|| self.interrupt.is_set())
+            .with_context(|| format!("cannot run `{}`", shown(command)))
+    }
+
+    /// Waits for a foreground child.
+    pub(crate) fn wait(&self, child: Child) -> anyhow::Result<ExitStatus> {
+        self.attend(child, &mut || Ok(()))
+    }
+
+    /// Waits for a foreground child; an error of `look` ends it. On Ctrl-C the terminal has already
+    /// told it; give it time to end tidily, then insist.
+    fn attend(
+        &self,
+        mut child: Child,
+        look: &mut dyn FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitStatus> {
         let identity = Identity::of(child.id());
         let mut interrupted_at: Option<Instant> = None;
         let mut asked = false;
@@ -113,6 +163,15 @@ impl Context {
             if let Some(status) = child.try_wait()? {
                 self.interrupt.check()?;
                 return Ok(status);
+            }
+            if let Err(error) = look() {
+                if let Some(identity) = &identity {
+                    identity.signal(Signal::TERM);
+                    wait_gone(std::slice::from_ref(identity), Duration::from_secs(15));
+                }
+                child.kill()?;
+                child.wait()?;
+                return Err(error);
             }
             if self.interrupt.is_set() {
                 let waited = interrupted_at.get_or_insert_with(Instant::now).elapsed();

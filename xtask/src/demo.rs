@@ -2,31 +2,24 @@
 //! and its verdict as our exit code. Never decides whether the season came out right: the driver
 //! does. Called by main, drill and dashboards.
 //!
-//! The driver's stdout is shown as it is, save lines beginning with `@`, which ask the supervisor
-//! for what only it can do; each is answered by one line `done` on the driver's stdin:
-//! `@kill <role>` (SIGKILL, back after 0.5 s) and `@rabbit-restart`.
+//! What the driver may ask of a supervisor (season.rs): `@kill <role>` (SIGKILL, back after 0.5 s),
+//! `@rabbit-restart`, `@import <file>`.
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use crate::cargo::build_binaries;
 use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
 use crate::environment::{Facts, shared};
-use crate::process::{Lifetime, dies_with_us, lines_of};
-use crate::progress::{print_line, tail};
+use crate::home::Home;
+use crate::process::Lifetime;
+use crate::season::{Driver, Supervisor};
 use crate::servers::{Servers, Urls, database};
 use crate::stack::{Plan, PortPlan, Stack, run_once};
-
-/// A season takes about a minute; one that takes this long hangs.
-const RUN_MINUTES_MAX: u64 = 30;
 
 /// What a person may ask of the demo.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -111,7 +104,7 @@ impl Options {
 
     /// The driver's arguments for one run.
     fn driver_args(&self, run: &Run) -> anyhow::Result<Vec<OsString>> {
-        let mut args: Vec<OsString> = vec!["season".into()];
+        let mut args: Vec<OsString> = Vec::new();
         let mut flag = |name: &str, value: OsString| {
             args.push(name.into());
             args.push(value);
@@ -150,20 +143,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     for run in &runs {
         options.driver_args(run)?;
     }
-    let home = context.root.join("target/demo");
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another demo is running in this checkout; wait for it or end it with Ctrl-C"
-    );
-    for part in ["logs", "evidence", "metrics"] {
-        let dir = home.join(part);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-    }
+    let held = Home::fresh(context, "demo", &["logs", "evidence", "metrics"])?;
+    let home = held.dir.clone();
     Servers::check_given(context)?;
     let bin_dir = build_binaries(context)?;
     let mut servers = Servers::own(context)?;
@@ -298,108 +279,67 @@ impl Season<'_> {
             )?;
             tokens.push(printed.lines().last().unwrap_or_default().to_owned());
         }
-        self.context.say("season", "begins");
-        let log = self.log_dir.join("season.log");
-        let mut child = dies_with_us(plan.bin_dir.join("sandbox"))
-            .args(self.options.driver_args(self.run)?)
-            .arg("--history")
-            .arg(&self.log_dir)
-            .env_clear()
-            .envs(plan.env.iter().map(|(key, value)| (key, value)))
-            .env("OPERATOR_TOKENS", tokens.join(","))
-            .current_dir(&self.context.root)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?)
-            .spawn()
-            .context("cannot start the season driver")?;
-        let outcome = self.converse(&mut child, plan, stack, servers);
-        // ended on every path: a driver without a supervisor is of no use
-        let _ = child.kill();
-        let _ = child.wait();
-        outcome.map_err(|error| {
-            anyhow!(
-                "{error:#}\nthe driver's own log {} ends:\n{}",
-                log.display(),
-                tail(&log, 10)
-            )
-        })
+        let mut env = plan.env.clone();
+        env.push(("OPERATOR_TOKENS".to_owned(), tokens.join(",")));
+        let driver = Driver {
+            program: &plan.bin_dir.join("sandbox"),
+            args: self.options.driver_args(self.run)?,
+            env: &env,
+            log_dir: &self.log_dir,
+        };
+        let mut supervised = Supervised {
+            context: self.context,
+            has_chaos: self.options.chaos,
+            plan,
+            stack,
+            servers,
+        };
+        driver.play(self.context, &mut supervised)
+    }
+}
+
+/// The system of a season, and what may be done to it.
+struct Supervised<'a> {
+    context: &'a Context,
+    has_chaos: bool,
+    plan: &'a Plan,
+    stack: &'a mut Stack,
+    servers: &'a mut Servers,
+}
+
+impl Supervisor for Supervised<'_> {
+    fn look(&mut self) -> anyhow::Result<()> {
+        self.servers.check_alive()?;
+        if self.has_chaos {
+            self.stack.revive()
+        } else {
+            self.stack.watch()
+        }
     }
 
-    /// Shows what the driver says, does what it asks, and returns its verdict.
-    fn converse(
-        &self,
-        child: &mut Child,
-        plan: &Plan,
-        stack: &mut Stack,
-        servers: &mut Servers,
-    ) -> anyhow::Result<()> {
-        let mut stdin = child.stdin.take().context("the driver has no stdin")?;
-        let lines = lines_of(child)?;
-        let began = Instant::now();
-        loop {
-            match lines.recv_timeout(Duration::from_millis(50)) {
-                Ok(line) => match line.strip_prefix('@') {
-                    Some(request) => self.serve(request, &mut stdin, plan, stack, servers)?,
-                    None => print_line(line),
-                },
-                Err(RecvTimeoutError::Timeout) => {
-                    self.context.interrupt.check()?;
-                    servers.check_alive()?;
-                    if self.options.chaos {
-                        stack.revive()?;
-                    } else {
-                        stack.watch()?;
-                    }
-                    ensure!(
-                        began.elapsed() < Duration::from_secs(RUN_MINUTES_MAX * 60),
-                        "the season did not end within {RUN_MINUTES_MAX} minutes"
-                    );
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let status = child.wait()?;
-        ensure!(status.success(), "the season ended with {status}");
-        if !self.options.chaos {
-            stack.fail_on_exit()?;
-        }
-        Ok(())
-    }
-
-    fn serve(
-        &self,
-        request: &str,
-        stdin: &mut ChildStdin,
-        plan: &Plan,
-        stack: &mut Stack,
-        servers: &mut Servers,
-    ) -> anyhow::Result<()> {
+    fn serve(&mut self, request: &str) -> anyhow::Result<()> {
         ensure!(
-            self.options.chaos || request.starts_with("import "),
+            self.has_chaos || request.starts_with("import "),
             "the driver asked for `@{request}` although there is no --chaos"
         );
-        let mut words = request.split_whitespace();
-        match (words.next(), words.next()) {
-            (Some("kill"), Some(role)) => {
+        let (verb, rest) = request.split_once(' ').unwrap_or((request, ""));
+        match (verb, rest) {
+            ("kill", role) if !role.is_empty() => {
                 self.context.say("chaos", format!("kill -9 {role}"));
-                stack.kill_and_restart(role)?;
+                self.stack.kill_and_restart(role)
             }
-            (Some("import"), Some(_)) => {
-                let file = request.trim_start_matches("import ");
-                crate::vegetation::import(plan, &self.context.root, file)?;
+            ("import", file) if !file.is_empty() => {
+                crate::vegetation::import(self.plan, &self.context.root, file)
             }
-            (Some("rabbit-restart"), None) => {
-                if !servers.restart_rabbitmq()? {
+            ("rabbit-restart", "") => {
+                if !self.servers.restart_rabbitmq()? {
                     self.context
                         .say("chaos", "RabbitMQ was given, so it is not restarted");
                 }
+                Ok(())
             }
             _ => bail!("the driver asked for `@{request}`, which the supervisor does not know"),
         }
-        writeln!(stdin, "done")?;
-        stdin.flush()?;
-        Ok(())
     }
 }
 
@@ -474,7 +414,6 @@ mod tests {
         assert_eq!(
             args,
             [
-                "season",
                 "--farmers",
                 "150",
                 "--seed",

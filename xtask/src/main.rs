@@ -16,6 +16,7 @@ mod deploy;
 mod docs;
 mod drill;
 mod environment;
+mod home;
 mod http;
 mod interrupt;
 mod live;
@@ -23,6 +24,8 @@ mod ports;
 mod process;
 mod progress;
 mod record;
+mod rows;
+mod season;
 mod servers;
 mod sqlx_cache;
 mod stack;
@@ -168,8 +171,8 @@ Examples
     #[command(after_help = "\
 What happens
   No engine and no registry of images are needed: podman, runc and netavark are installed from the
-  system's packages if absent, Docker Compose from PyPI; root file systems are made by debootstrap once
-  and kept in target/deploy-tools/compose. The release programs are built (the first time takes many
+  system's packages if absent (Debian 12 or 13), Docker Compose from PyPI; root file systems of
+  Debian 12 are made by debootstrap once and kept in target/deploy-tools/compose. The release programs are built (the first time takes many
   minutes), images are made of them by the stages of the Dockerfiles from their base on, and weighed
   against the 150 MB allowed. The three servers and nginx are Debian's, under the names that docker-compose.yml asks for
   (deploy/docker/stand-ins). The stack is started by `docker compose up --wait`, on the documented
@@ -179,7 +182,7 @@ What happens
 Examples
   cargo xtask compose-up
   cargo xtask compose-up --images-only
-  cargo xtask compose-up --farmers 60 --bin-dir target/debug      # in minutes, on a first try")]
+  cargo xtask compose-up --bin-dir target/debug      # with the programs of an earlier demo, in minutes")]
     ComposeUp(compose::Options),
     /// Ask every panel of every dashboard during a season, with pictures of the answers
     #[command(after_help = "\
@@ -204,9 +207,10 @@ What happens
   PostgreSQL's data and Redis are destroyed, and restore.sh brings them into empty servers: every
   table, the trial balance, the audit chain and old evidence must be equal, and smoke-tests.sh and
   health-check.sh pass, and name Redis and PostgreSQL when those are stopped. to-moment.sh goes back to
-  a moment from a base backup and archived changes; damaged archives must be refused; the second region
-  must do without the first. Given servers are never used, RabbitMQ apart. What each script said is in
-  target/drill/logs. It takes some minutes, of which one is PostgreSQL's archive_timeout.
+  a moment from a base backup and archived changes, and does not try one within a base backup; damaged
+  archives must be refused; the second region must do without the first. Given servers are never used, RabbitMQ apart. What each script said is in
+  target/drill/logs (results in .out, words in .log). It takes some minutes, of which one is
+  PostgreSQL's archive_timeout.
 
 Examples
   cargo xtask drill

@@ -34,6 +34,13 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
+    /// Ports other than these, which nobody may listen on yet.
+    pub(crate) fn other_than(taken: impl IntoIterator<Item = u16>) -> Self {
+        Self {
+            taken: taken.into_iter().collect(),
+        }
+    }
+
     /// A port nobody listens on.
     pub(crate) fn free(&mut self) -> anyhow::Result<u16> {
         // start anywhere, so that two checkouts started together do not race for the same port

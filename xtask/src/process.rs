@@ -7,17 +7,20 @@
 //! long-lived child must be started from the main thread; `launch` is called nowhere else.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read as _, Seek as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+
+use crate::interrupt::Interrupted;
 
 /// A process as the kernel knows it: the pid alone may be recycled, pid and start time may not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,9 +175,7 @@ impl Launch {
         argv.extend(self.args.iter().cloned());
         let mut command = Command::new(argv.remove(0));
         command.args(argv).env_clear().current_dir(&self.dir);
-        if let Some(path) = std::env::var_os("PATH") {
-            command.env("PATH", path);
-        }
+        command.env("PATH", search_path());
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         if self.lifetime == Lifetime::WithUs {
             // own group: the terminal's Ctrl-C reaches only us, and we stop things in order
@@ -260,12 +261,84 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An absolute path of `program` on PATH.
+/// Where administrators' programs are (nginx, runc, iptables), which not every PATH names.
+const MORE_FOLDERS: &str = ":/usr/sbin:/sbin";
+
+/// PATH, and where administrators' programs are.
+pub(crate) fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    path.push(MORE_FOLDERS);
+    path
+}
+
+/// An absolute path of `program` on that path.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    std::env::split_paths(&search_path())
         .map(|dir| dir.join(program))
         .find(|file| file.is_file())
+}
+
+/// Runs a command to its end and answers what it printed, whatever its code; it is ended when `limit`
+/// has passed or `asked_to_stop` says so. Main thread only, like `launch`.
+pub(crate) fn output(
+    command: &mut Command,
+    limit: Duration,
+    asked_to_stop: &dyn Fn() -> bool,
+) -> anyhow::Result<Output> {
+    // files and not pipes: what it leaves running may hold a pipe open for ever
+    let (mut out, mut err) = (unnamed()?, unnamed()?);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(err.try_clone()?)
+        .spawn()?;
+    let began = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        let is_late = began.elapsed() > limit;
+        if is_late || asked_to_stop() {
+            if let Some(identity) = Identity::of(child.id()) {
+                identity.signal(Signal::TERM);
+                wait_gone(&[identity], TIDY_SECONDS_MAX);
+            }
+            child.kill()?;
+            child.wait()?;
+            if is_late {
+                bail!("it had not ended after {} s", limit.as_secs());
+            }
+            return Err(Interrupted.into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut output = Output {
+        status,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    out.rewind()?;
+    out.read_to_end(&mut output.stdout)?;
+    err.rewind()?;
+    err.read_to_end(&mut output.stderr)?;
+    Ok(output)
+}
+
+/// How long what is ended may tidy up.
+const TIDY_SECONDS_MAX: Duration = Duration::from_secs(5);
+
+/// A file that has no name any more and goes with its last reader.
+fn unnamed() -> anyhow::Result<File> {
+    let path = std::env::temp_dir().join(format!("microcrop-{}", crate::ports::random_hex(8)));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -292,5 +365,25 @@ mod tests {
         }
         assert!(Identity::of(child.id()).is_none());
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_is_printed_is_answered_and_what_hangs_is_ended() {
+        let never = || false;
+        let limit = Duration::from_mins(1);
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo out; echo err >&2; exit 3"]);
+        let said = output(&mut command, limit, &never).unwrap();
+        assert_eq!(said.status.code(), Some(3));
+        assert_eq!(
+            (said.stdout, said.stderr),
+            (b"out\n".to_vec(), b"err\n".to_vec())
+        );
+        let mut hangs = Command::new("tail");
+        hangs.args(["-f", "/dev/null"]);
+        let error = output(&mut hangs, Duration::ZERO, &never).unwrap_err();
+        assert!(error.to_string().contains("had not ended"));
+        let error = output(&mut hangs, limit, &|| true).unwrap_err();
+        assert!(error.is::<Interrupted>());
     }
 }

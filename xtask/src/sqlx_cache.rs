@@ -1,5 +1,5 @@
-//! The offline query cache `.sqlx`: made, and checked for freshness, without sqlx-cli, by compiling
-//! the crates that hold queries against a freshly migrated database with `SQLX_OFFLINE_DIR` set.
+//! The offline query cache `.sqlx`: made, and checked for freshness, without sqlx-cli, by expanding
+//! the queries against a freshly migrated database with `SQLX_OFFLINE_DIR` set.
 //! Never writes into `.sqlx` while checking. Called by `sqlx` and `check`.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use crate::cargo::{cargo, members, metadata, text};
+use crate::cargo::{CLIPPY, cargo, members, metadata, text};
 use crate::context::Context;
 use crate::servers::{Servers, Wanted, database};
 use crate::tidy::files::rust_files;
@@ -30,7 +30,7 @@ type Cache = BTreeMap<String, String>;
 
 /// Writes `.sqlx` anew.
 pub(crate) fn regenerate(context: &Context) -> anyhow::Result<()> {
-    let fresh = prepare(context)?;
+    let (fresh, _) = prepare(context, &["check", "--workspace", "--all-targets"], &[])?;
     let dir = context.root.join(".sqlx");
     fs::create_dir_all(&dir)?;
     let old = read(&dir)?;
@@ -49,15 +49,17 @@ pub(crate) fn regenerate(context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An error if `.sqlx` differs from what the code and the migrations give.
-pub(crate) fn check(context: &Context) -> anyhow::Result<()> {
+/// An error if `.sqlx` differs from what the code and the migrations give. The queries are expanded
+/// by clippy: gives back the settings under which it has just passed, none if it was not needed.
+pub(crate) fn check(context: &Context) -> anyhow::Result<Vec<String>> {
     let state = context.state_dir().join("sqlx-checked");
     let key = key(context)?;
     if fs::read_to_string(&state).is_ok_and(|known| known == key) {
         context.say("sqlx", "unchanged since it was last found fresh");
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let fresh = prepare(context)?;
+    let [before, after] = CLIPPY;
+    let (fresh, settings) = prepare(context, before, after)?;
     let known = read(&context.root.join(".sqlx"))?;
     let stale: Vec<&String> = known.keys().filter(|n| !fresh.contains_key(*n)).collect();
     let missing: Vec<&String> = fresh
@@ -75,14 +77,19 @@ pub(crate) fn check(context: &Context) -> anyhow::Result<()> {
     fs::create_dir_all(context.state_dir())?;
     fs::write(state, key)?;
     context.say("sqlx", format!("{} queries fresh", fresh.len()));
-    Ok(())
+    Ok(settings)
 }
 
-/// Compiles every crate with queries against a migrated database and returns what that wrote.
-fn prepare(context: &Context) -> anyhow::Result<Cache> {
+/// Expands every query against a migrated database by cargo with these words before and after its
+/// settings; returns what that wrote, and the settings.
+fn prepare(
+    context: &Context,
+    before: &[&str],
+    after: &[&str],
+) -> anyhow::Result<(Cache, Vec<String>)> {
     let packages = packages_with_queries(context)?;
     if packages.is_empty() {
-        return Ok(Cache::new());
+        return Ok((Cache::new(), Vec::new()));
     }
     let mut servers = Servers::for_command(context, Wanted::POSTGRES)?;
     let url = servers.fresh_database("sqlx")?;
@@ -99,25 +106,24 @@ fn prepare(context: &Context) -> anyhow::Result<Cache> {
         fs::remove_dir_all(&out)?;
     }
     fs::create_dir_all(&out)?;
-    let mut command = cargo(context);
-    command.args(["check", "--all-targets"]);
     // A query is written only when its macro is expanded, so the crates must be compiled anew. A
     // profile setting that means nothing to `check` gives them a fingerprint of their own: nothing
     // in the tree is touched and nobody's build is thrown away.
     let nonce = 1_000 + crate::ports::random_u64() % 1_000_000;
-    for package in &packages {
-        command.args(["-p", package, "--config"]);
-        command.arg(format!(
-            "profile.dev.package.{package}.codegen-units={nonce}"
-        ));
-    }
+    let settings: Vec<String> = packages
+        .iter()
+        .map(|package| format!("--config=profile.dev.package.{package}.codegen-units={nonce}"))
+        .collect();
+    let mut command = cargo(context);
+    command.args(before).args(&settings).args(after);
     command
         .env("DATABASE_URL", &url)
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", &out);
-    context.run_ok(&mut command)?;
+    let expanded = context.run_ok(&mut command);
     servers.drop_database(&url)?;
-    read(&out)
+    expanded.context("the queries are known only of code that compiles cleanly")?;
+    Ok((read(&out)?, settings))
 }
 
 fn packages_with_queries(context: &Context) -> anyhow::Result<Vec<String>> {

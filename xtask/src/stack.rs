@@ -5,18 +5,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 
+use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
-use crate::environment::{Addresses, OWNER_URL};
+use crate::environment::{Addresses, Facts, OWNER_URL, shared};
 use crate::http;
-use crate::ports::Ports;
-use crate::process::{Launch, Lifetime, Process, StopBy};
+use crate::ports::{Ports, random_hex};
+use crate::process::{Launch, Lifetime, Process, StopBy, dies_with_us, output};
 use crate::progress::tail;
 use crate::record::{Record, Recorded};
+use crate::servers::Urls;
 
 pub(crate) mod turns;
 
@@ -24,6 +25,8 @@ pub(crate) mod turns;
 const READY_SECONDS_MAX: u64 = 60;
 /// A killed process comes back after this, as an orchestrator would bring it back.
 const RESTART_AFTER: Duration = Duration::from_millis(500);
+/// A command of the product that takes this long hangs: a hundred thousand farmers are seeded in one.
+const COMMAND_SECONDS_MAX: u64 = 1_200;
 /// Under chaos a process may end by itself when its servers go, but not for ever.
 const UNEXPECTED_EXITS_MAX: u32 = 5;
 
@@ -81,6 +84,12 @@ impl PortPlan {
         Ok(Self { addresses, metrics })
     }
 
+    /// Ports for others beside it.
+    pub(crate) fn others(&self) -> Ports {
+        let own = [self.addresses.backend, self.addresses.sandbox];
+        Ports::other_than(self.metrics.values().copied().chain(own))
+    }
+
     /// The documented ports, or the next free ones.
     pub(crate) fn documented() -> anyhow::Result<Self> {
         let mut ports = Ports::default();
@@ -110,6 +119,42 @@ pub(crate) struct Plan {
     pub(crate) lifetime: Lifetime,
 }
 
+impl Plan {
+    /// A system of throwaway keys on free ports that ends with us, in a sale window of manual time. Its
+    /// clock, logs and evidence are in `home`; `name` is in front of its queues.
+    pub(crate) fn throwaway(
+        name: &str,
+        home: &Path,
+        bin_dir: PathBuf,
+        urls: &Urls,
+    ) -> anyhow::Result<Self> {
+        let clock = home.join("clock");
+        write_clock(&clock, &clock_start(None)?)?;
+        let ports = PortPlan::free()?;
+        let env = shared(&Facts {
+            urls,
+            broker_prefix: &format!("{name}-{}.", random_hex(4)),
+            addresses: &ports.addresses,
+            clock: Some(&clock),
+            seed: 1,
+            evidence_dir: &home.join("evidence"),
+        })?;
+        Ok(Self {
+            bin_dir,
+            log_dir: home.join("logs"),
+            env,
+            ports,
+            lifetime: Lifetime::WithUs,
+        })
+    }
+
+    /// Gives a variable another value.
+    pub(crate) fn set(&mut self, name: &str, value: String) {
+        self.env.retain(|(known, _)| known != name);
+        self.env.push((name.to_owned(), value));
+    }
+}
+
 struct Running {
     launch: Launch,
     process: Process,
@@ -136,13 +181,18 @@ pub(crate) struct Stack {
 
 /// Runs a binary of the product to its end and returns what it printed.
 pub(crate) fn run_once(plan: &Plan, binary: &str, args: &[&str]) -> anyhow::Result<String> {
-    let out = Command::new(plan.bin_dir.join(binary))
+    let mut command = dies_with_us(plan.bin_dir.join(binary));
+    command
         .args(args)
         .env_clear()
-        .envs(plan.env.iter().map(|(key, value)| (key, value)))
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {binary}"))?;
+        .envs(plan.env.iter().map(|(key, value)| (key, value)));
+    // Ctrl-C reaches it by the terminal
+    let out = output(
+        &mut command,
+        Duration::from_secs(COMMAND_SECONDS_MAX),
+        &|| false,
+    )
+    .with_context(|| format!("cannot run {binary}"))?;
     ensure!(
         out.status.success(),
         "`{binary} {}` failed ({}):\n{}{}",
@@ -220,6 +270,11 @@ impl Stack {
             log: plan.log_dir.join(format!("{}.log", role.name)),
         };
         self.add(launch, ready)
+    }
+
+    /// A folder that goes with the system.
+    pub(crate) fn make_dir(&mut self, dir: &Path) -> anyhow::Result<()> {
+        self.record.make_dir(dir)
     }
 
     /// Starts a process that becomes a part of the system.

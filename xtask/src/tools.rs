@@ -1,10 +1,11 @@
 //! Interpreters of other languages that some commands need beside the Rust toolchain: found, else
 //! installed from the system's packages, else named with the package that brings them.
-//! Never upgrades what is there. Called by test, browser, bench and contract.
+//! Never upgrades what is there. Called by whatever needs one of them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
@@ -12,6 +13,8 @@ use crate::context::Context;
 use crate::process::{dies_with_us, which};
 use crate::servers::install;
 
+/// A package index answers within minutes, or not at all.
+const LIMIT: Duration = Duration::from_mins(20);
 /// Oldest Node.js that the scripts under tests/ are written for, major version.
 const NODE_MAJOR_MIN: u32 = 18;
 
@@ -46,6 +49,12 @@ pub(crate) fn python_packages(
     let bin = home.join("venv/bin");
     let text = fs::read_to_string(requirements)
         .with_context(|| format!("{} cannot be read", requirements.display()))?;
+    fs::create_dir_all(home)?;
+    // another command may be installing the same just now
+    let lock = fs::File::create(home.join("lock"))?;
+    while lock.try_lock().is_err() {
+        context.interrupt.sleep(Duration::from_millis(50))?;
+    }
     // written last: half an installation must not pass for one the next time
     let stamp = home.join("requirements.txt");
     if fs::read_to_string(&stamp).is_ok_and(|held| held == text) {
@@ -63,12 +72,14 @@ pub(crate) fn python_packages(
         .arg(requirements);
     for command in [&mut make, &mut fill] {
         command.stdin(Stdio::null()).stdout(std::io::stderr());
-        context.run_ok(command).with_context(|| {
-            format!(
-                "{} could not be installed; a package index is needed once",
-                requirements.display()
-            )
-        })?;
+        context
+            .run_long("install", command, LIMIT)
+            .with_context(|| {
+                format!(
+                    "{} could not be installed; a package index is needed once",
+                    requirements.display()
+                )
+            })?;
     }
     fs::write(&stamp, text)?;
     Ok(bin)
@@ -127,7 +138,7 @@ pub(crate) fn npm_packages(context: &Context, from: &Path, folder: &Path) -> any
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(std::io::stderr());
-    context.run_ok(&mut command).with_context(|| {
+    context.run_long("install", &mut command, LIMIT).with_context(|| {
         format!(
             "npm could not install the packages of {}; it needs a registry once, and {} keeps them",
             wanted.display(),

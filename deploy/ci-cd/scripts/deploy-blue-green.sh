@@ -8,7 +8,8 @@
 #
 # Steps of both: find the slot that does not serve · bring it up with the new build · health-check.sh
 # and smoke-tests.sh against it alone · switch · watch for WATCH_SECONDS (120) · end the old one, or
-# switch back. Exit 0 when the new build serves, 1 when the old one does (again), 2 on a wrong call.
+# switch back. A second run at the same time is refused. Exit 0 when the new build serves, 1 when the
+# old one does (again), 2 on a wrong call.
 #
 # kubernetes: the Service `backend-service` selects a slot by microcrop.io/slot.
 #   TAG               of the images, needed; REGISTRY in front of their names (…amazonaws.com)
@@ -30,7 +31,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/place.sh"
 
 usage() {
-    sed -n '2,31s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,32s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 [ $# -eq 1 ] || usage
@@ -54,6 +55,9 @@ for number in "$watch_seconds" "$bad_max" "${DRAIN_SECONDS:-30}"; do
     }
 done
 
+# beside the backend
+others=(microcrop-data-processor microcrop-workers)
+
 other() { if [ "$1" = blue ]; then echo green; else echo blue; fi; }
 
 # ----------------------------------------------------------------------------------- kubernetes
@@ -66,6 +70,7 @@ kubernetes_check() {
     fi
     public=${PUBLIC:-$(basename "$overlay")}
 }
+kubernetes_lock() { lock; }
 kubernetes_active() {
     kubectl --namespace "$namespace" get service backend-service \
         --ignore-not-found --output jsonpath='{.spec.selector.microcrop\.io/slot}'
@@ -73,7 +78,7 @@ kubernetes_active() {
 kubernetes_start() {
     local slot=$1 replicas=3 serving
     local own=("Deployment/microcrop-backend-$slot" "HorizontalPodAutoscaler/backend-hpa-$slot")
-    local later=(Deployment/microcrop-data-processor Deployment/microcrop-workers)
+    local later=("${others[@]/#/Deployment/}")
     if [ -n "$active" ]; then
         # as many as serve now, or the new one would begin by being too few
         serving=$(kubectl --namespace "$namespace" get deployment "microcrop-backend-$active" --output jsonpath='{.spec.replicas}' 2>/dev/null || true)
@@ -102,9 +107,11 @@ kubernetes_first() {
 # whatever does not answer people rolls by itself, one pod at a time; last, because what it writes may
 # be readable to the new backend only
 kubernetes_rest() {
-    kubectl --namespace "$namespace" apply --filename "$work/later.yml"
     local deployment
-    for deployment in microcrop-data-processor microcrop-workers; do
+    remember "${others[@]}"
+    rest=yes
+    kubectl --namespace "$namespace" apply --filename "$work/later.yml"
+    for deployment in "${others[@]}"; do
         kubectl --namespace "$namespace" rollout status "deployment/$deployment" --timeout 600s
     done
 }
@@ -122,7 +129,7 @@ kubernetes_bad() {
 
 # ----------------------------------------------------------------------------------- nginx
 nginx_check() {
-    need curl sed
+    need curl sed flock
     given UPSTREAM_FILE "the file nginx includes is needed"
     given BLUE "HOST:PORT of blue is needed"
     given GREEN "HOST:PORT of green is needed"
@@ -139,6 +146,11 @@ nginx_check() {
     public=$PUBLIC
     reload=${RELOAD:-nginx -s reload}
 }
+nginx_lock() {
+    # 9 is kept from what is started below, which would hold it as long as it lives
+    exec 9>"$(dirname "$UPSTREAM_FILE")/.switch.lock"
+    flock --nonblock 9 || die "another switch of $UPSTREAM_FILE is under way; nothing was changed"
+}
 nginx_address() { if [ "$1" = blue ]; then echo "$BLUE"; else echo "$GREEN"; fi; }
 nginx_active() {
     local slot
@@ -151,7 +163,7 @@ nginx_active() {
         fi
     done
 }
-nginx_start() { bash -c "$START \"\$@\"" start "$1" "$(nginx_address "$1")"; }
+nginx_start() { bash -c "$START \"\$@\"" start "$1" "$(nginx_address "$1")" 9>&-; }
 nginx_place() { echo "http://$(nginx_address "$1")"; }
 # nginx_point SLOT [STAND-IN]: everybody goes to SLOT; whoever cannot reach it, to STAND-IN
 nginx_point() {
@@ -168,7 +180,7 @@ nginx_point() {
         say "$UPSTREAM_FILE could not be written; it is as it was"
         return 1
     }
-    bash -c "$reload"
+    bash -c "$reload" 9>&-
 }
 nginx_switch() {
     # while the new one is watched, the old one stands in: if the new one dies, only what it was
@@ -181,7 +193,7 @@ nginx_stop() {
     if grep -qE '[[:space:]]backup;' "$UPSTREAM_FILE"; then nginx_point "$(nginx_active)" || return 1; fi
     # the workers of before the reload finish their answers first; they hold connections to it
     sleep "${DRAIN_SECONDS:-30}"
-    bash -c "$STOP \"\$@\"" stop "$1" "$(nginx_address "$1")"
+    bash -c "$STOP \"\$@\"" stop "$1" "$(nginx_address "$1")" 9>&-
 }
 nginx_bad() {
     [ "$(curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}' "$(nginx_place "$idle")/health/ready")" != 200 ] || return 1
@@ -195,10 +207,13 @@ case $driver in kubernetes | nginx) ;; *) usage ;; esac
 work=$(mktemp -d)
 switched=no
 started=no
+rest=no
 
 finish() {
     local status=$?
     trap - EXIT INT TERM
+    # first: what the new ones write may be readable to the new backend only
+    if [ "$status" -ne 0 ] && [ "$rest" = yes ]; then go_back "${others[@]}"; fi
     if [ "$status" -ne 0 ] && [ "$switched" = yes ] && [ -n "$active" ]; then
         say "ROLLBACK: $active serves again"
         if ! "${driver}_switch" "$active"; then
@@ -223,6 +238,7 @@ trap 'exit 1' INT TERM
 
 # an address nobody knows is found out here, not after the switch
 reach "$public"
+"${driver}_lock"
 active=$("${driver}_active") || die "who serves could not be asked; nothing was changed"
 case $active in blue | green | '') ;; *) die "the slot '$active' serves, which is neither blue nor green; nothing was changed" ;; esac
 idle=$(other "${active:-green}")
@@ -261,6 +277,7 @@ done
 "${driver}_rest"
 
 # from here on there is no way back but another release
+rest=no
 switched=no
 started=no
 if [ -n "$active" ]; then

@@ -5,7 +5,8 @@
 #   deploy-rolling.sh staging TAG
 #
 # Order: check, migrate, then everything; then the health check and the smoke tests. Rolls the
-# deployments back if one does not come up or the tests fail. REGISTRY as in render.sh.
+# deployments back if one does not come up or the tests fail. A second run at the same time is refused.
+# REGISTRY as in render.sh.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/ci-cd/scripts/place.sh
@@ -25,23 +26,13 @@ deployments=(microcrop-backend microcrop-data-processor microcrop-workers)
 work=$(mktemp -d)
 applied=no
 ended=no
-declare -A before=()
 finish() {
     local status=$?
     trap - EXIT
     # a pipeline that is cancelled sends a signal, maybe while the last status was 0
     if [ "$status" -eq 0 ] && [ "$ended" = no ]; then status=1; fi
     if [ "$status" -ne 0 ] && [ "$applied" = yes ]; then
-        for deployment in "${deployments[@]}"; do
-            if [ -z "${before[$deployment]:-}" ]; then
-                say "$deployment was not there before; it is left as it is"
-                continue
-            fi
-            # to what it was: one that this release did not reach must not go back one more
-            say "ROLLBACK: $deployment to revision ${before[$deployment]}"
-            kubectl --namespace "$namespace" rollout undo "deployment/$deployment" --to-revision "${before[$deployment]}" ||
-                say "$deployment COULD NOT BE ROLLED BACK: look at it"
-        done
+        go_back "${deployments[@]}"
     fi
     leave
     rm -rf "$work"
@@ -51,11 +42,9 @@ trap finish EXIT
 
 "$here/render.sh" "$overlay/app" "$tag" >"$work/manifests.yml"
 documents drop "$work/manifests.yml" "${deployments[@]/#/Deployment/}" >"$work/shared.yml"
+lock
 NAMESPACE=$namespace "$here/migrate.sh" kubernetes "$work/shared.yml"
-for deployment in "${deployments[@]}"; do
-    before[$deployment]=$(kubectl --namespace "$namespace" get deployment "$deployment" --ignore-not-found \
-        --output jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')
-done
+remember "${deployments[@]}"
 applied=yes
 kubectl --namespace "$namespace" apply --filename "$work/manifests.yml"
 for deployment in "${deployments[@]}"; do

@@ -17,12 +17,14 @@ case ${1:-} in
         # the Job's name holds the tag, so a repeated release finds its own Job done
         job=$(sed -n 's/^  name: \(microcrop-migrate-.*\)$/job\/\1/p' "$2" | head -n 1)
         [ -n "$job" ] || die "the manifests hold no migration"
+        state() { kubectl --namespace "$namespace" get "$job" --ignore-not-found --output jsonpath='{range .status.conditions[?(@.status=="True")]}{.type} {end}'; }
+        # a Job that failed stays failed: the same release, given again, needs a new one
+        case $(state) in *Failed*) kubectl --namespace "$namespace" delete "$job" ;; esac
         kubectl --namespace "$namespace" apply --filename "$2"
         say "waiting for $job"
         # either condition may come; waiting for `complete` alone would wait out a failure
         for _ in $(seq 1 "${MIGRATE_TRIES:-360}"); do
-            state=$(kubectl --namespace "$namespace" get "$job" --output jsonpath='{range .status.conditions[?(@.status=="True")]}{.type} {end}')
-            case $state in
+            case $(state) in
                 *Complete*)
                     say "the database is up to date"
                     exit 0

@@ -5,10 +5,14 @@
 #                   deploy/kubernetes/overlays (its public address is in there), or `blue` or `green`:
 #                   that slot of the cluster, reached through a forwarded port until the script ends
 #   documents keep|drop FILE KIND/NAME…    the manifests of a rendered file that are, or are not, named
+#   lock            nobody else deploys to the namespace until the script ends (`leave`)
+#   remember, go_back DEPLOYMENT…          notes each one's revision; puts each back to the one noted
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 namespace=${NAMESPACE:-microcrop}
 forwards=()
+locked=no
+declare -A before=()
 
 say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*"; }
 die() {
@@ -22,7 +26,7 @@ need() {
     done
 }
 
-# ends the forwarded ports this very script opened
+# ends the forwarded ports this very script opened, and gives the lock back if it is this script's
 leave() {
     local pid
     for pid in "${forwards[@]}"; do
@@ -30,6 +34,51 @@ leave() {
         wait "$pid" 2>/dev/null || true
     done
     forwards=()
+    if [ "$locked" = yes ]; then
+        locked=no
+        kubectl --namespace "$namespace" delete lease deployment --ignore-not-found >/dev/null ||
+            say "the lock is still there: kubectl -n $namespace delete lease deployment"
+    fi
+}
+
+# two at once would each take the other's slot for the idle one. An object can be made once only, so the
+# cluster decides who was first
+lock() {
+    local refused
+    refused=$(kubectl --namespace "$namespace" create --filename - 2>&1 <<LEASE
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata:
+  name: deployment
+spec:
+  holderIdentity: "$(id -un) on $(uname -n), process $$${GITHUB_RUN_ID:+, run $GITHUB_RUN_ID}"
+  acquireTime: "$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)"
+LEASE
+    ) || die "nobody else may deploy meanwhile, and that could not be had: $refused
+$(kubectl --namespace "$namespace" get lease deployment --ignore-not-found \
+        --output jsonpath='it is with {.spec.holderIdentity} since {.spec.acquireTime}; ended long ago: ' 2>/dev/null || true)kubectl -n $namespace delete lease deployment"
+    locked=yes
+}
+
+remember() {
+    local deployment
+    for deployment in "$@"; do
+        before[$deployment]=$(kubectl --namespace "$namespace" get deployment "$deployment" --ignore-not-found \
+            --output jsonpath='{.metadata.annotations.deployment\.kubernetes\.io/revision}')
+    done
+}
+# to what it was: one that a release did not reach must not go back one more
+go_back() {
+    local deployment
+    for deployment in "$@"; do
+        if [ -z "${before[$deployment]:-}" ]; then
+            say "$deployment was not there before; it is left as it is"
+            continue
+        fi
+        say "ROLLBACK: $deployment to revision ${before[$deployment]}"
+        kubectl --namespace "$namespace" rollout undo "deployment/$deployment" --to-revision "${before[$deployment]}" ||
+            say "$deployment COULD NOT BE ROLLED BACK: look at it"
+    done
 }
 
 # the public address of an environment, from the one place it is written in

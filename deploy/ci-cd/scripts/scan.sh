@@ -3,7 +3,8 @@
 #
 #   scan.sh dependencies    crates: advisories, licences, sources (cargo-deny, deny.toml)
 #   scan.sh source          secrets and misconfiguration in the checkout (Trivy)
-#   scan.sh images          every image of images.tsv with TAG and REGISTRY (Trivy)
+#   scan.sh images          every image of images.tsv with TAG and REGISTRY (Trivy); what is not on this
+#                           machine is pulled by the registry login that docker has
 #   scan.sh snyk            the crates, by Snyk, if SNYK_TOKEN is given
 #
 # Exit 1 on a weakness that is HIGH or CRITICAL and has a remedy. Trivy runs from its own image (TRIVY)
@@ -30,11 +31,14 @@ case ${1:-} in
         ;;
     images)
         need docker
+        login=()
+        config=${DOCKER_CONFIG:-$HOME/.docker}/config.json
+        [ ! -r "$config" ] || login=(--volume "$config:/root/.docker/config.json:ro")
         while IFS=$'\t' read -r image _; do
             case $image in '#'* | '') continue ;; esac
             name=${REGISTRY:+${REGISTRY%/}/}$image:${TAG:?TAG of the images is needed}
             say "$name"
-            docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock --volume "$reports:/reports" "$trivy" image \
+            docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock "${login[@]}" --volume "$reports:/reports" "$trivy" image \
                 --severity HIGH,CRITICAL --ignore-unfixed --exit-code 1 \
                 --format sarif --output "/reports/${image##*/}.sarif" "$name"
         done <deploy/docker/images.tsv

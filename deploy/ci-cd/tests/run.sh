@@ -170,6 +170,13 @@ is "$failed" 0
 echo "ok    $asked requests were made meanwhile and none failed"
 cases=$((cases + 1))
 
+exec 8>"$work/upstreams/.switch.lock"
+flock 8
+holds "a second switch at the same time is refused" 1 "$scripts/deploy-blue-green.sh" nginx
+says 'another switch .* nothing was changed'
+exec 8>&-
+is "$(serving)" green
+
 touch "$work/blue/bad-when-public"
 holds "a build that goes bad after the switch is taken back" 1 "$scripts/deploy-blue-green.sh" nginx
 says 'ROLLBACK: green serves again'
@@ -191,18 +198,26 @@ holds "in a cluster: migrated, brought up with as many pods, switched, the old o
 is "$(cat "$CLUSTER/slot")" green
 order=$(grep -oE '^--namespace microcrop (get job|apply .*(shared|slot|later)\.yml|scale [^ ]* --replicas [0-9]*|patch service)' "$CLUSTER/calls" |
     sed -E 's/^--namespace microcrop //; s#apply .*/##; s#deployment/microcrop-backend-##' | uniq | tr '\n' ',')
-is "$order" "shared.yml,get job,slot.yml,scale green --replicas 5,patch service,later.yml,scale blue --replicas 0,"
+is "$(test -e "$CLUSTER/lock" && echo held || echo free)" free
+is "$order" "get job,shared.yml,get job,slot.yml,scale green --replicas 5,patch service,later.yml,scale blue --replicas 0,"
 
 touch "$work/one/unready"
 holds "in a cluster: a build that is not well is emptied, the Service stays" 1 env TRIES=2 "$scripts/deploy-blue-green.sh" kubernetes
 is "$(cat "$CLUSTER/slot")" green
 rm "$work/one/unready"
+# the stand-in's Job fails again and again while this file is there
+touch "$CLUSTER/bad-migration"
 echo 'Failed ' >"$CLUSTER/job"
 holds "in a cluster: nothing is brought up when the migration fails" 1 "$scripts/deploy-blue-green.sh" kubernetes
 says 'the migration failed'
 is "$(cat "$CLUSTER/slot")" green
 
-echo 'Complete ' >"$CLUSTER/job"
+rm "$CLUSTER/bad-migration"
+: >"$CLUSTER/calls"
+holds "in a cluster: the same release, given again, has its migration anew" 0 "$scripts/deploy-blue-green.sh" kubernetes
+is "$(grep -c 'delete job/microcrop-migrate-r1$' "$CLUSTER/calls")" 1
+is "$(cat "$CLUSTER/slot")" blue
+echo -n green >"$CLUSTER/slot"
 : >"$CLUSTER/calls"
 touch "$CLUSTER/away"
 holds "in a cluster: nothing is changed when it does not say who serves" 1 "$scripts/deploy-blue-green.sh" kubernetes
@@ -214,6 +229,18 @@ holds "in a cluster: a switch that can be made neither way leaves both running" 
 says 'THE ROLLBACK FAILED: green and blue are both left running'
 is "$(grep -c 'replicas 0' "$CLUSTER/calls" || true)" 0
 rm "$CLUSTER/stuck"
+# whoever is first holds it until the end
+touch "$CLUSTER/lock"
+: >"$CLUSTER/calls"
+holds "in a cluster: two releases at once are refused, and who holds it is said" 1 "$scripts/deploy-blue-green.sh" kubernetes
+says 'it is with somebody; .*delete lease deployment'
+is "$(grep -cE ' (apply|scale|patch|delete) ' "$CLUSTER/calls" || true)" 0
+rm "$CLUSTER/lock"
+touch "$CLUSTER/broken-workers"
+holds "in a cluster: workers that do not come up take the backend back with them" 1 "$scripts/deploy-blue-green.sh" kubernetes
+is "$(cat "$CLUSTER/slot")" green
+is "$(grep -c 'rollout undo deployment/microcrop-data-processor --to-revision 7$' "$CLUSTER/calls")" 1
+rm "$CLUSTER/broken-workers"
 holds "a tag that is missing is a wrong call" 2 env TAG= "$scripts/deploy-blue-green.sh" kubernetes
 
 # ------------------------------------------------------------------------- rolling
@@ -232,15 +259,24 @@ is "$(grep -cE 'image: microcrop/' "$work/rendered" || true)" 0
 is "$(grep -cE 'image: registry.example/microcrop/backend:r1$' "$work/rendered" | awk '{ print ($1 > 0) }')" 1
 holds "the manifests name this release's images" 0 true
 
+# ------------------------------------------------------------------------- the broker's nodes
+join() { PEER=127.0.0.1 TRIES=1 PAUSE_SECONDS=0 DATA=$work/broker "$@" bash "$here/../../kubernetes/services/rabbitmq/join.sh"; }
+mkdir -p "$work/broker/rabbit@rabbitmq-1"
+holds "the broker's first node waits for nobody" 0 join env POD_NAME=rabbitmq-0 PORT=1
+holds "a node without data does not begin while the first one does not serve" 1 join env POD_NAME=rabbitmq-1 PORT=1
+holds "a node without data begins when the first one serves" 0 join env POD_NAME=rabbitmq-1 PORT="$one"
+touch "$work/broker/rabbit@rabbitmq-1/schema.DAT"
+holds "a node with data waits for nobody" 0 join env POD_NAME=rabbitmq-1 PORT=1
+
 # ------------------------------------------------------------------------- autoscaling
 printf 'backend-hpa-green 3 3 3 20\nbackend-hpa-green 3 6 3 20\nbackend-hpa-green 6 6 3 20\nbackend-hpa-green 3 3 3 20\n' >"$CLUSTER/autoscaler"
 # the load lasts until the cluster has said all it has to say
 (while [ -s "$CLUSTER/autoscaler" ] && [ "$(wc -l <"$CLUSTER/autoscaler")" -gt 1 ]; do sleep 0.1; done) &
-holds "an autoscaler that rises and falls is seen to" 0 env LOAD_PID=$! PAUSE_SECONDS=0.3 "$scripts/check-autoscaling.sh" backend
+holds "an autoscaler that rises and falls is seen to" 0 env LOAD_PID=$! WATCH_SECONDS=60 PAUSE_SECONDS=0.3 "$scripts/check-autoscaling.sh" backend
 says 'rose from 3 to 6'
 printf 'backend-hpa-green 3 3 3 20\n' >"$CLUSTER/autoscaler"
 sleep 0.6 &
-holds "one that never rises is told of" 1 env LOAD_PID=$! PAUSE_SECONDS=0.2 "$scripts/check-autoscaling.sh" backend
+holds "one that never rises is told of" 1 env LOAD_PID=$! WATCH_SECONDS=60 PAUSE_SECONDS=0.2 "$scripts/check-autoscaling.sh" backend
 
 # ------------------------------------------------------------------------- load
 load=$here/../load/load.sh

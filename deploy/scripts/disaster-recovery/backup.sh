@@ -48,7 +48,7 @@ finish() {
     # a signal may come while the last status was 0
     if [ "$status" -eq 0 ] && [ "$ended" = no ]; then status=143; fi
     [ -z "${snapshot_pid:-}" ] || kill "$snapshot_pid" 2>/dev/null || true
-    rm -rf "$folder" "$archive.part"
+    rm -rf "$folder" "$archive.part" "$work/$stamp.psql"
     if [ "$status" -ne 0 ]; then
         tell "backup of $environment FAILED at $stamp with exit $status after $((SECONDS - began)) s"
     fi
@@ -58,9 +58,12 @@ trap finish EXIT
 
 # --- PostgreSQL: counts and dump are of one snapshot, so that a restore can be held against them
 say "PostgreSQL"
-# what it says is read below even when it ends at once: until then somebody listens to what it is asked
+# its answers apart from its complaints, which may be mere warnings. When it has ended, that is an answer
+# too, and somebody listens on to what it is asked
+complaints=$work/$stamp.psql
 coproc SNAPSHOT {
-    psql "$DATABASE_URL" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 2>&1 || true
+    psql "$DATABASE_URL" --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 2>"$complaints" || true
+    echo ended
     exec cat >/dev/null
 }
 # shellcheck disable=SC2153,SC2154 # coproc sets it
@@ -68,10 +71,10 @@ snapshot_pid=$SNAPSHOT_PID
 exec {ask}>&"${SNAPSHOT[1]}" {heard}<&"${SNAPSHOT[0]}"
 echo 'begin isolation level repeatable read, read only; select pg_export_snapshot();' >&"$ask"
 read -r -t 60 snapshot <&"$heard" || die 2 "PostgreSQL does not answer"
-[[ $snapshot =~ ^[0-9A-F]+-[0-9A-F]+-[0-9]+$ ]] || die 2 "PostgreSQL: $snapshot"
+[[ $snapshot =~ ^[0-9A-F]+-[0-9A-F]+-[0-9]+$ ]] || die 2 "PostgreSQL: $(cat "$complaints")"
 echo "$(counts_sql);" >&"$ask"
 read -r -t 900 counts <&"$heard" || die 2 "the rows could not be counted"
-jq -e .tables <<<"$counts" >/dev/null 2>&1 || die 2 "the rows could not be counted: $counts"
+jq -e .tables <<<"$counts" >/dev/null 2>&1 || die 2 "the rows could not be counted: $(cat "$complaints")"
 pg_dump --dbname "$DATABASE_URL" --format custom --compress 6 --snapshot "$snapshot" --file "$folder/postgres.dump" ||
     die 2 "pg_dump failed"
 echo 'commit; \q' >&"$ask"

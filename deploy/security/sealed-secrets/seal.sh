@@ -6,6 +6,7 @@
 #   deploy/security/sealed-secrets/seal.sh /dev/shm/secrets.yaml microcrop \
 #       >deploy/kubernetes/options/secrets-sealed/sealed.yaml
 #   shred -u /dev/shm/secrets.yaml
+# Secrets of monitoring (the template's label microcrop.io/for) are sealed apart, for microcrop-monitoring.
 # SEALING_CERT names the controller's certificate, if the cluster cannot be asked for it.
 set -euo pipefail
 

@@ -34,6 +34,9 @@ ok "the backend knows a callback token before it is given away"
 rotate production microcrop rabbitmq
 after 'add_user' 'kv patch'
 after 'rollout status deployment/microcrop-data-processor' 'delete_user old'
+# or a broker made anew would begin with a user that nobody has any more
+after 'kv patch -mount=production/microcrop rabbitmq-server' 'delete_user old'
+asked 'given {"RABBITMQ_DEFAULT_USER": "microcrop-'
 not_asked 'change_password'
 ok "the broker's old user goes when nobody uses it"
 
@@ -57,4 +60,20 @@ printed=$("$here/../vault/configure.sh" --print production microcrop https://kub
 [[ $printed == *'role/backend bound_service_account_names=backend bound_service_account_namespaces=microcrop '* ]]
 [[ $printed != *'role/sandbox'* ]]
 ok "production's Vault knows no sandbox"
-printf 'rotation: %s cases\n' "$count"
+configure() { : >"$LOG"; DATABASE_HOST=db.example "$here/../vault/configure.sh" production microcrop https://kubernetes.example ca.crt >"$work/out" 2>&1 </dev/null; }
+VAULT_DATABASE_PASSWORD=once configure
+asked 'password=-'
+after 'password=-' 'rotate-root'
+ok "the first time Vault is given a password and changes it"
+KNOWN=1 configure
+not_asked 'password=-'
+asked 'connection_url=postgresql://{{username}}:{{password}}@db.example:5432/microcrop'
+asked 'database/roles/backup'
+grep -q 'none is asked for' "$work/out"
+ok "a second time needs no password and renews the rest"
+if configure; then echo "an empty password passed" >&2; exit 1; fi
+not_asked 'rotate-root'
+if SEALED=1 configure; then echo "a sealed Vault passed" >&2; exit 1; fi
+not_asked 'password=-'
+ok "no password, or a Vault that does not answer, changes no login"
+printf 'rotation and Vault: %s cases\n' "$count"

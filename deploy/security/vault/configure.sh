@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Prepares Vault for one environment; may be repeated. Run by an administrator of Vault:
-#   VAULT_ADDR=… VAULT_TOKEN=… configure.sh production microcrop https://KUBERNETES-API ca.crt
-#   VAULT_DATABASE_PASSWORD (asked for if not set) is vault_logins', from database/prepare.sql
+#   VAULT_ADDR=… VAULT_TOKEN=… DATABASE_HOST=… configure.sh production microcrop https://KUBERNETES-API ca.crt
+#   VAULT_DATABASE_PASSWORD (asked for if not set) is vault_logins', from database/prepare.sql; needed the first
+#   time only, because Vault changes it at once to one that nobody else knows
 # What it makes, all under the environment's name, so that one Vault can serve several:
 #   ENVIRONMENT/microcrop   versions of secrets that are typed in     (policies/, options/secrets-vault)
 #   ENVIRONMENT/database    logins of PostgreSQL made on demand       (database/)
@@ -62,29 +63,37 @@ done <roles.tsv
 # address and name of the database, once, for Vault itself and for the processes' addresses
 host=${DATABASE_HOST:-} port=${DATABASE_PORT:-5432} name=${DATABASE_NAME:-microcrop}
 [ -n "$host" ] || [ "$print" = yes ] || die "where is the database? set DATABASE_HOST"
-if [ "$print" = no ] && [ -z "${VAULT_DATABASE_PASSWORD:-}" ]; then
+# whether Vault logs in to the database already; an answer that is neither yes nor no is a fault
+knows_database() {
+    local answer
+    if answer=$(vault read "$environment/database/config/microcrop" 2>&1); then return 0; fi
+    case $answer in *'No value found'*) return 1 ;; *) die "what Vault knows of the database cannot be read: $answer" ;; esac
+}
+known=no
+if [ "$print" = no ] && knows_database; then
+    known=yes
+    cat >&2 <<KNOWN
+configure: Vault has a password of vault_logins that only it knows, and keeps it; none is asked for. Should it be
+  lost: alter role vault_logins password '…' on the database, vault delete $environment/database/config/microcrop, again.
+KNOWN
+elif [ "$print" = no ] && [ -z "${VAULT_DATABASE_PASSWORD:-}" ]; then
     read -rsp 'password of vault_logins: ' VAULT_DATABASE_PASSWORD && echo >&2
 fi
-[ "$print" = yes ] || [ -n "${VAULT_DATABASE_PASSWORD:-}" ] || die "an empty password: nothing was told to Vault about the database"
+[ "$print$known" != nono ] || [ -n "${VAULT_DATABASE_PASSWORD:-}" ] || die "an empty password: nothing was told to Vault about the database"
 run kv put -mount="$environment/microcrop" database host="${host:-HOST}" port="$port" name="$name"
-# the password by standard input: no process list shows it
-if [ "$print" = yes ]; then
-    run write "$environment/database/config/microcrop" password=-
-else
-    printf %s "$VAULT_DATABASE_PASSWORD" | vault write "$environment/database/config/microcrop" \
-        plugin_name=postgresql-database-plugin username=vault_logins password=- \
-        connection_url="postgresql://{{username}}:{{password}}@$host:$port/$name?sslmode=require" \
-        allowed_roles=backend,workers,data-processor,migrate,backup
-    # from here on only Vault knows it
-    vault write -f "$environment/database/rotate-root/microcrop"
+# shellcheck disable=SC2054 # the commas are within one word
+database=("$environment/database/config/microcrop" plugin_name=postgresql-database-plugin username=vault_logins
+    connection_url="postgresql://{{username}}:{{password}}@${host:-HOST}:$port/$name?sslmode=require"
+    allowed_roles=backend,workers,data-processor,migrate,backup)
+# the password by standard input: no process list shows it. What is not given, Vault keeps
+if [ "$known" = yes ]; then vault write "${database[@]}"
+elif [ "$print" = yes ]; then run write "${database[@]}" password=-
+else printf %s "$VAULT_DATABASE_PASSWORD" | vault write "${database[@]}" password=-
 fi
-for role in backend workers data-processor; do
-    run write "$environment/database/roles/$role" db_name=microcrop \
-        creation_statements=@"database/$role.sql" revocation_statements=@database/revoke.sql \
-        default_ttl="$login_ttl" max_ttl="$login_ttl"
-done
+# from here on only Vault knows it
+run write -f "$environment/database/rotate-root/microcrop"
 # the nightly backup and a migration each need theirs for hours; refreshed every three days all the same
-for role in migrate backup; do
+for role in backend workers data-processor migrate backup; do
     run write "$environment/database/roles/$role" db_name=microcrop \
         creation_statements=@"database/$role.sql" revocation_statements=@database/revoke.sql \
         default_ttl="$login_ttl" max_ttl="$login_ttl"

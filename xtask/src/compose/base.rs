@@ -7,12 +7,14 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
 use crate::context::Context;
-use crate::process::dies_with_us;
+use crate::process::{dies_with_us, search_path};
 use crate::progress::tail;
+use crate::servers::install;
 
 /// The release that the Dockerfiles name.
 const RELEASE: &str = "bookworm";
@@ -35,6 +37,9 @@ const BASE: [&str; 9] = [
 const PASSWD: &str = "root:x:0:0:root:/root:/sbin/nologin\n\
 nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n";
 
+/// Two minutes on a mirror nearby; beyond this nobody answers.
+const LIMIT: Duration = Duration::from_mins(40);
+
 /// The two archives.
 pub(super) struct Bases {
     /// Of our own images.
@@ -55,9 +60,11 @@ pub(super) fn ensure_made(context: &Context, home: &Path) -> anyhow::Result<Base
     fs::create_dir_all(home)?;
     let root = home.join("rootfs");
     if root.exists() {
+        // one that was ended half-way may still have the kernel's own file systems in it
+        unmount_below(&root)?;
         fs::remove_dir_all(&root)?;
     }
-    let mirror = mirror()?;
+    let mirror = mirror(context)?;
     context.say(
         "base",
         format!("Debian {RELEASE} with the servers, by debootstrap"),
@@ -69,12 +76,18 @@ pub(super) fn ensure_made(context: &Context, home: &Path) -> anyhow::Result<Base
         .args(["--variant=minbase", "--include", SERVERS, RELEASE])
         .arg(&root)
         .arg(&mirror)
+        // it calls chroot
+        .env("PATH", search_path())
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(out);
     context
-        .run_ok(&mut command)
+        .run_long("base", &mut command, LIMIT)
         .with_context(|| format!("its log ends:\n{}", tail(&log, 10)))?;
+    context.say(
+        "base",
+        "two archives of it, for target/deploy-tools/compose",
+    );
     base(context, &root, &bases.base)?;
     let mut all = tar(&root, &bases.servers);
     all.args(["--exclude=./var/cache/apt", "--exclude=./var/lib/apt/lists"]);
@@ -88,23 +101,68 @@ pub(super) fn ensure_made(context: &Context, home: &Path) -> anyhow::Result<Base
     Ok(bases)
 }
 
-/// Where this machine's own packages come from.
-fn mirror() -> anyhow::Result<String> {
-    let out = Command::new("apt-get")
-        .args([
+/// Where this machine's own packages come from: a mirror of Debian holds its earlier releases too.
+fn mirror(context: &Context) -> anyhow::Result<String> {
+    let listed = || -> anyhow::Result<String> {
+        let mut command = Command::new("apt-get");
+        command.args([
             "indextargets",
             "--format",
             "$(CREATED_BY) $(CODENAME) $(REPO_URI)",
-        ])
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot ask apt-get for this machine's mirror")?;
-    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
-    printed
-        .lines()
-        .find_map(|line| line.strip_prefix(&format!("Packages {RELEASE} ")))
-        .map(|address| address.trim_end_matches('/').to_owned())
-        .with_context(|| format!("this machine's packages are not of Debian {RELEASE}"))
+        ]);
+        let out = context
+            .output(&mut command, Duration::from_mins(1))
+            .context("cannot ask apt-get for this machine's mirror")?;
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let own = own_release(&fs::read_to_string("/etc/os-release").unwrap_or_default())?;
+    if let Some(found) = mirror_in(&listed()?, &own) {
+        return Ok(found);
+    }
+    // it names only what it has lists of
+    install::update(context)?;
+    mirror_in(&listed()?, &own)
+        .with_context(|| format!("apt-get names no mirror of Debian {RELEASE} or {own}"))
+}
+
+/// The name of this machine's release, if it is one of Debian.
+fn own_release(os_release: &str) -> anyhow::Result<String> {
+    let value = |name: &str| {
+        let mut lines = os_release.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+    };
+    ensure!(
+        value("ID") == Some("debian"),
+        "not run here: the images are made from the packages of a Debian machine"
+    );
+    let name = value("VERSION_CODENAME").context("/etc/os-release names no release")?;
+    Ok(name.to_owned())
+}
+
+/// The address of the release that is wanted, else of the machine's own.
+fn mirror_in(listed: &str, own: &str) -> Option<String> {
+    [RELEASE, own].into_iter().find_map(|release| {
+        let start = format!("Packages {release} ");
+        let address = listed.lines().find_map(|line| line.strip_prefix(&start))?;
+        Some(address.trim_end_matches('/').to_owned())
+    })
+}
+
+/// Ends whatever is mounted below a folder.
+fn unmount_below(folder: &Path) -> anyhow::Result<()> {
+    let folder = format!("{}/", fs::canonicalize(folder)?.display());
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    let inside: Vec<&str> = places
+        .by_ref()
+        .filter(|at| at.starts_with(&folder))
+        .collect();
+    // the innermost first
+    for place in inside.iter().rev() {
+        let status = Command::new("umount").arg(place).status()?;
+        ensure!(status.success(), "cannot unmount {place}");
+    }
+    Ok(())
 }
 
 /// An archive of some of the files of `root`, which appears under its name when it is whole.
@@ -120,7 +178,7 @@ fn tar(root: &Path, into: &Path) -> Command {
 }
 
 fn finish(context: &Context, tar: &mut Command, into: &Path) -> anyhow::Result<()> {
-    context.run_ok(tar)?;
+    context.run_long("base", tar, LIMIT)?;
     fs::rename(into.with_extension("part"), into)?;
     Ok(())
 }
@@ -188,6 +246,21 @@ fn base(context: &Context, root: &Path, into: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_earlier_release_comes_from_the_machines_own_mirror() {
+        let listed = "Packages trixie-security http://s/\nPackages trixie http://mirror/debian/\n";
+        let mirror = Some("http://mirror/debian".to_owned());
+        assert_eq!(mirror_in(listed, "trixie"), mirror);
+        assert_eq!(
+            mirror_in("Packages bookworm http://mirror/debian/", "trixie"),
+            mirror
+        );
+        assert_eq!(mirror_in("", "trixie"), None);
+        let release = "ID=debian\nVERSION_CODENAME=trixie\n";
+        assert_eq!(own_release(release).unwrap(), "trixie");
+        assert!(own_release("ID=other\n").is_err());
+    }
 
     #[test]
     fn a_file_is_where_its_folder_really_is() {

@@ -4,22 +4,27 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::context::{Context, shown};
 use crate::ports::random_hex;
-use crate::process::{Identity, Launch, Lifetime, StopBy, dies_with_us, which};
+use crate::process::{
+    Identity, Launch, Lifetime, StopBy, dies_with_us, output, search_path, which,
+};
 use crate::record::{Record, Recorded};
 use crate::servers::install;
 
 /// Programs and the packages that bring them; the last two are looked for where podman does.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("podman", "podman"),
     ("runc", "runc"),
     ("debootstrap", "debootstrap"),
+    // by which debootstrap knows what it fetched
+    ("gpgv", "gpgv"),
     ("iptables", "iptables"),
     ("strip", "binutils"),
     ("/usr/lib/podman/netavark", "netavark"),
@@ -32,6 +37,12 @@ const STATE: &str = "/run/libpod";
 const CHAINS: &str = "NETAVARK";
 /// Containers end by SIGTERM within this many seconds, as docker-compose.yml allows them.
 const STOP_SECONDS: &str = "30";
+/// The longest command of the engine packs half a gigabyte of files.
+const COMMAND_MAX: Duration = Duration::from_mins(10);
+/// Taking the stack down: each container has its time to end.
+const DOWN_MAX: Duration = Duration::from_mins(3);
+/// What the machine was like before, for a command that comes after one that was killed.
+const BEFORE: &str = "before.json";
 
 /// The engine; dropping it removes everything that it made.
 pub(super) struct Engine {
@@ -40,22 +51,38 @@ pub(super) struct Engine {
     socket: PathBuf,
     compose: PathBuf,
     record: Record,
+    before: Before,
+}
+
+/// What of the machine the engine's networks change.
+#[derive(Debug, Serialize, Deserialize)]
+struct Before {
     forwarding: String,
     had_chains: bool,
     had_state: bool,
 }
 
+impl Before {
+    /// As it is, unless a command that was killed has left word of how it was before.
+    fn look(home: &Path) -> anyhow::Result<Self> {
+        let file = home.join(BEFORE);
+        let left = fs::read(&file).ok();
+        if let Some(left) = left.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            return Ok(left);
+        }
+        let before = Self {
+            forwarding: fs::read_to_string(FORWARDING).unwrap_or_default(),
+            had_chains: !chains("filter").is_empty() || !chains("nat").is_empty(),
+            had_state: Path::new(STATE).exists(),
+        };
+        fs::write(file, serde_json::to_vec(&before)?)?;
+        Ok(before)
+    }
+}
+
 /// Installs what is missing.
 pub(super) fn ensure_installed(context: &Context) -> anyhow::Result<()> {
-    let missing: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| which(program).is_none() && !Path::new(program).is_file())
-        .map(|(_, package)| *package)
-        .collect();
-    if !missing.is_empty() {
-        install::install(context, &missing)?;
-    }
-    Ok(())
+    install::programs(context, &PROGRAMS)
 }
 
 impl Engine {
@@ -72,13 +99,12 @@ impl Engine {
             socket,
             compose,
             record: Record::create(record, true)?,
-            forwarding: fs::read_to_string(FORWARDING).unwrap_or_default(),
-            had_chains: !chains("filter").is_empty() || !chains("nat").is_empty(),
-            had_state: Path::new(STATE).exists(),
+            before: Before::look(home)?,
         };
+        // what a killed command left behind, before its ports are looked at
         engine.configure()?;
-        // what a killed command left behind
         engine.remove_containers();
+        engine.end_watchers();
         let launch = Launch {
             name: "podman".to_owned(),
             program: which("podman").context("podman is not installed")?,
@@ -149,6 +175,8 @@ impl Engine {
             ("CONTAINERS_STORAGE_CONF", at("storage.conf")),
             ("DOCKER_HOST", format!("unix://{}", self.socket.display())),
             ("HOME", at("run")),
+            // the rules that are removed in the end are listed by iptables
+            ("NETAVARK_FW", "iptables".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
@@ -186,17 +214,16 @@ impl Engine {
         command
             .args(args)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", search_path())
             .envs(self.env())
-            .current_dir(&self.context.root)
-            .stdin(Stdio::null());
+            .current_dir(&self.context.root);
         command
     }
 
     /// Runs a command to its end and answers what it printed.
     pub(super) fn said(&self, command: &mut Command) -> anyhow::Result<String> {
-        self.context.interrupt.check()?;
-        said(command)
+        let out = self.context.output(command, COMMAND_MAX)?;
+        printed(command, &out)
     }
 
     /// Asks every container whose health is not known to be good how it is: what an engine under
@@ -207,7 +234,8 @@ impl Engine {
             let listed = self.said(&mut self.podman(["ps", "--quiet", "--filter", &filter]))?;
             for id in listed.split_whitespace() {
                 // its answer is kept by the engine; ours is only to have asked
-                let _ = self.podman(["healthcheck", "run", id]).output();
+                let mut asked = self.podman(["healthcheck", "run", id]);
+                let _ = self.context.output(&mut asked, Duration::from_mins(1));
             }
         }
         Ok(())
@@ -222,14 +250,19 @@ impl Engine {
             "--timeout",
             STOP_SECONDS,
         ];
-        said(&mut self.compose(args)).map(drop)
+        let mut command = self.compose(args);
+        let out = to_its_end(&mut command, DOWN_MAX)?;
+        printed(&command, &out).map(drop)
     }
 
     fn remove_containers(&self) {
-        let _ = self
-            .podman(["rm", "--all", "--force", "--time", "0"])
-            .output();
-        let _ = self.podman(["network", "prune", "--force"]).output();
+        for args in [
+            ["rm", "--all", "--force", "--time=0"].as_slice(),
+            &["network", "prune", "--force"],
+        ] {
+            let mut command = self.command(Path::new("podman"), args);
+            let _ = to_its_end(&mut command, DOWN_MAX);
+        }
     }
 
     /// The engine keeps a watcher of each command that ran inside a container for five minutes after
@@ -253,7 +286,7 @@ impl Engine {
 
     /// Chains and their uses, unless another engine's were there before.
     fn remove_chains(&self) {
-        if self.had_chains {
+        if self.before.had_chains {
             return;
         }
         for table in ["filter", "nat"] {
@@ -261,9 +294,7 @@ impl Engine {
             for (from, to) in [("-A ", "-D "), ("-N ", "-X ")] {
                 for rule in rules.iter().filter(|rule| rule.starts_with(from)) {
                     let rule = rule.replacen(from, to, 1);
-                    let mut command = Command::new("iptables");
-                    command.args(["-w", "-t", table]).args(words(&rule));
-                    let _ = command.output();
+                    let _ = iptables(table, &words(&rule));
                 }
             }
         }
@@ -281,23 +312,28 @@ impl Drop for Engine {
             .arg(self.home.join("storage/overlay"))
             .output();
         self.remove_chains();
-        if fs::read_to_string(FORWARDING).unwrap_or_default() != self.forwarding {
-            let _ = fs::write(FORWARDING, &self.forwarding);
+        let forwarding = &self.before.forwarding;
+        if fs::read_to_string(FORWARDING).unwrap_or_default() != *forwarding {
+            let _ = fs::write(FORWARDING, forwarding);
         }
         for part in ["storage", "run", "networks", "context"] {
             let _ = fs::remove_dir_all(self.home.join(part));
         }
-        if !self.had_state {
+        if !self.before.had_state {
             let _ = fs::remove_dir_all(STATE);
         }
         let _ = fs::remove_file(&self.socket);
+        let _ = fs::remove_file(self.home.join(BEFORE));
     }
 }
 
-fn said(command: &mut Command) -> anyhow::Result<String> {
-    let out = command
-        .output()
-        .with_context(|| format!("cannot run `{}`", shown(command)))?;
+/// For what must happen although somebody has asked to stop.
+fn to_its_end(command: &mut Command, limit: Duration) -> anyhow::Result<Output> {
+    output(command, limit, &|| false).with_context(|| format!("cannot run `{}`", shown(command)))
+}
+
+/// What a command printed, if it went well.
+fn printed(command: &Command, out: &Output) -> anyhow::Result<String> {
     if !out.status.success() {
         let complaint = String::from_utf8_lossy(&out.stderr);
         let lines: Vec<&str> = complaint.trim().lines().collect();
@@ -312,12 +348,16 @@ fn said(command: &mut Command) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
+fn iptables(table: &str, words: &[String]) -> anyhow::Result<Output> {
+    let program = which("iptables").context("iptables is not installed")?;
+    let mut command = Command::new(program);
+    command.args(["-w", "-t", table]).args(words);
+    to_its_end(&mut command, Duration::from_mins(1))
+}
+
 /// The rules of a table that are a container network's.
 fn chains(table: &str) -> Vec<String> {
-    let out = Command::new("iptables")
-        .args(["-w", "-t", table, "-S"])
-        .stdin(Stdio::null())
-        .output();
+    let out = iptables(table, &["-S".to_owned()]);
     let printed = out.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
     let printed = printed.unwrap_or_default();
     let lines = printed.lines().filter(|line| line.contains(CHAINS));

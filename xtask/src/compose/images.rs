@@ -111,6 +111,7 @@ pub(super) fn build(
             build_one(engine, &root.join(file), None, &tag, root)?;
         }
     }
+    ensure!(built.images > 0, "{IMAGES} names no image of {PROD}");
     print_line(format!(
         "{:26} {} (in each of these)",
         "their base",

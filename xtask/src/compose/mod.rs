@@ -5,7 +5,6 @@
 mod base;
 mod engine;
 mod images;
-mod season;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,13 +16,14 @@ use anyhow::{Context as _, bail, ensure};
 
 use crate::cargo::{PRODUCT, release};
 use crate::context::Context;
+use crate::home::Home;
 use crate::http;
 use crate::ports::Ports;
 use crate::process::is_root;
 use crate::progress::{print_line, tail};
+use crate::season::{Driver, Supervisor};
 use crate::tools::python_packages;
 use engine::Engine;
-use season::Driver;
 
 /// What Docker Compose itself comes with.
 const REQUIREMENTS: &str = "deploy/docker/checks/requirements.txt";
@@ -70,15 +70,9 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         is_root(),
         "not run here: an engine of containers with networks needs root"
     );
-    let home = context.root.join("target/compose");
-    fs::create_dir_all(home.join("logs"))?;
-    let home = fs::canonicalize(home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another `compose-up` is running in this checkout; wait for it or end it with Ctrl-C"
-    );
-    let bin_dir = release(context, options.bin_dir.as_ref(), &PRODUCT)?;
+    let held = Home::fresh(context, "compose", &["logs", "evidence"])?;
+    let home = fs::canonicalize(&held.dir)?;
+    // before minutes are spent on a build
     engine::ensure_installed(context)?;
     let tools = context.root.join("target/deploy-tools");
     let bin = python_packages(
@@ -87,8 +81,9 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         &tools.join("docker"),
     )?;
     let bases = base::ensure_made(context, &tools.join("compose"))?;
-    let published = publish(&home)?;
+    let bin_dir = release(context, options.bin_dir.as_ref(), &PRODUCT)?;
     let engine = Engine::start(context, &home, program(&bin)?)?;
+    let published = publish(&home)?;
     let built = images::build(context, &engine, &home, &bases, &bin_dir)?;
     let weighed = format!(
         "{} images of at most {}",
@@ -115,6 +110,11 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     ensure!(
         http::status(published.of("backend"), "/health/live").is_none(),
         "something still answers on the backend's port"
+    );
+    ensure!(
+        !home.join("storage").exists(),
+        "{} could not be removed; is something mounted in it?",
+        home.join("storage").display()
     );
     print_line(format!(
         "compose-up: {healthy} containers up, a season of {} farmers came out right, {weighed}; all removed",
@@ -259,16 +259,35 @@ fn play(
     .map(|(name, value)| (name.to_owned(), value));
     let driver = Driver {
         program: &home.join("context/out/sandbox"),
-        farmers: options.farmers,
-        seed: 1,
+        args: vec![
+            "--farmers".into(),
+            options.farmers.to_string().into(),
+            "--seed".into(),
+            "1".into(),
+        ],
         env: &env,
         log_dir: &home.join("logs"),
     };
-    driver.play(
-        context,
-        &mut |file| import(context, engine, file),
-        &mut || alive(engine),
-    )
+    driver.play(context, &mut Containers { context, engine })
+}
+
+/// The stack while a season is played on it. It is looked at, and not killed: chaos is the demo's.
+struct Containers<'a> {
+    context: &'a Context,
+    engine: &'a Engine,
+}
+
+impl Supervisor for Containers<'_> {
+    fn serve(&mut self, request: &str) -> anyhow::Result<()> {
+        let file = request
+            .strip_prefix("import ")
+            .with_context(|| format!("the driver asked for `@{request}`, which is for chaos"))?;
+        import(self.context, self.engine, file)
+    }
+
+    fn look(&mut self) -> anyhow::Result<()> {
+        alive(self.engine)
+    }
 }
 
 /// The page with phones, as a person opens it.
@@ -341,10 +360,7 @@ fn alive(engine: &Engine) -> anyhow::Result<()> {
 /// What the containers said, for whoever looks for the cause.
 fn keep_logs(context: &Context, engine: &Engine, home: &Path) {
     let kept = home.join("logs/containers.log");
-    let said = engine
-        .compose(["logs", "--no-color", "--tail", "200"])
-        .output()
-        .map(|out| out.stdout);
+    let said = engine.said(&mut engine.compose(["logs", "--no-color", "--tail", "200"]));
     if let Ok(said) = said
         && fs::write(&kept, said).is_ok()
     {

@@ -14,6 +14,9 @@ pub(crate) const STEP_SECONDS: u32 = 5;
 /// What Grafana puts for `$__rate_interval`: four times the interval of scrapes.
 const RATE_SECONDS: u32 = 4 * STEP_SECONDS;
 
+/// How often a question is asked that is not answered within two seconds.
+const TRIES: u32 = 5;
+
 /// The numbers of one series; what is not a number (a share of nothing) is left out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Series {
@@ -53,7 +56,10 @@ pub(crate) fn range(port: u16, expr: &str, from: f64, to: f64) -> anyhow::Result
 }
 
 fn get(port: u16, path: &str) -> anyhow::Result<Value> {
-    let (status, body) = http::answer(port, path).context("Prometheus does not answer")?;
+    // on a busy machine an answer over a whole season may take longer than is waited for once
+    let (status, body) = (0..TRIES)
+        .find_map(|_| http::answer(port, path))
+        .context("Prometheus does not answer")?;
     if status != 200 {
         bail!("Prometheus answers {status}: {}", body.trim());
     }

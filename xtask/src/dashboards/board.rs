@@ -78,13 +78,11 @@ impl Panel {
     pub(crate) fn unit(&self) -> &str {
         &self.field.defaults.unit
     }
+}
 
-    /// Whether something it asks for is measured by a cluster only.
-    pub(crate) fn is_of_a_cluster(&self) -> bool {
-        self.queries
-            .iter()
-            .any(|query| names(&query.expr).any(is_of_a_cluster))
-    }
+/// Whether something that an expression asks for is measured by a cluster only.
+pub(crate) fn asks_a_cluster(expr: &str) -> bool {
+    names(expr).any(is_of_a_cluster)
 }
 
 /// The words of an expression that may be names of metrics.
@@ -127,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_panel_of_the_cluster_is_known_by_its_metrics() {
-        let of = |expr: &str| names(expr).any(is_of_a_cluster);
+        let of = asks_a_cluster;
         assert!(of("sum(kube_job_status_failed{namespace=~\"$namespace\"})"));
         assert!(of("rate(container_cpu_usage_seconds_total[5m])"));
         assert!(!of("sum by (process) (up{job=\"microcrop\"})"));

@@ -16,15 +16,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::cargo::build_binaries;
-use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
-use crate::environment::{Facts, shared};
+use crate::home::Home;
 use crate::http;
 use crate::ports::random_hex;
-use crate::process::Lifetime;
 use crate::progress::print_line;
-use crate::servers::{Servers, Urls};
-use crate::stack::{Plan, PortPlan, Stack};
+use crate::servers::{Servers, Wanted, ensure_installed};
+use crate::stack::{Plan, Stack};
 use ask::Series;
 use board::{Board, Panel, Query};
 use draw::Line;
@@ -82,16 +80,11 @@ struct Looked<'a> {
 /// Plays a season under the eyes of Prometheus and asks every panel.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let boards = board::read_all(&context.root.join(FOLDER))?;
-    let home = context.root.join("target/dashboards");
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.with_extension("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another `dashboards` is running in this checkout; wait for it or end it with Ctrl-C"
-    );
-    fs::remove_dir_all(&home)?;
-    fs::create_dir_all(home.join("logs"))?;
+    let held = Home::fresh(context, "dashboards", &["logs", "evidence"])?;
+    let home = held.dir.clone();
+    page::clear(&home)?;
     watch::ensure_installed(context)?;
+    ensure_installed(context, Wanted::ALL)?;
     let bin_dir = match &options.bin_dir {
         // the processes run in the checkout, the person may not
         Some(folder) => fs::canonicalize(folder).with_context(|| folder.display().to_string())?,
@@ -112,42 +105,18 @@ fn look<'a>(
     servers: &mut Servers,
     boards: &'a [Board],
 ) -> anyhow::Result<Vec<Looked<'a>>> {
-    let log_dir = home.join("logs");
-    let clock = log_dir.join("clock");
-    write_clock(&clock, &clock_start(None)?)?;
     let database = servers.fresh_database("dashboards")?;
-    let ports = PortPlan::free()?;
-    let urls = Urls {
-        database: database.clone(),
-        ..servers.urls.clone()
-    };
-    let evidence_dir = home.join("evidence");
-    fs::create_dir_all(&evidence_dir)?;
-    let env = shared(&Facts {
-        urls: &urls,
-        broker_prefix: &format!("dashboards-{}.", random_hex(4)),
-        addresses: &ports.addresses,
-        clock: Some(&clock),
-        seed: 1,
-        evidence_dir: &evidence_dir,
-    })?;
-    let plan = Plan {
-        bin_dir,
-        log_dir,
-        env,
-        ports,
-        lifetime: Lifetime::WithUs,
-    };
+    let plan = Plan::throwaway("dashboards", home, bin_dir, &servers.urls.with(&database))?;
     let state = context.state_dir();
     let record = state.join(format!("dashboards-{}.json", random_hex(4)));
     let mut stack = Stack::start(context, &plan, record)?;
-    let watch = Watch::start(context, home, servers, &plan.ports.metrics)?;
+    let watch = Watch::start(context, home, servers, &plan.ports.metrics, &mut stack)?;
     let from = ask::time(watch.port)?;
     crate::demo::play(context, options.farmers, &plan, &mut stack, servers)?;
     let looked = settle(context, boards, &watch, from)?;
     keep_scrapes(context, &plan, &watch)?;
     alerts(context, &watch, from)?;
-    drop(watch);
+    stack.fail_on_exit()?;
     drop(stack);
     servers.drop_database(&database)?;
     Ok(looked)
@@ -197,12 +166,16 @@ fn ask_panel(panel: &Panel, port: u16, from: f64, to: f64) -> anyhow::Result<Ans
     }
     lines.sort_by(|one, other| other.greatest().total_cmp(&one.greatest()));
     let is_zero = |line: &Line| line.points.iter().all(|(_, value)| *value == 0.0);
-    let verdict = match without.is_empty() && !lines.is_empty() {
-        // a query of a cluster's metric may still have an answer, as one that says zero without it
-        false if panel.is_of_a_cluster() => Verdict::Cluster,
-        false => Verdict::Empty,
-        true if lines.iter().all(is_zero) => Verdict::Zero,
-        true => Verdict::Answered,
+    // a query of a cluster's metric may still have an answer, as one that says zero without it; one of
+    // ours beside it may not stay without
+    let verdict = if !without.is_empty() && without.iter().all(|expr| board::asks_a_cluster(expr)) {
+        Verdict::Cluster
+    } else if !without.is_empty() || lines.is_empty() {
+        Verdict::Empty
+    } else if lines.iter().all(is_zero) {
+        Verdict::Zero
+    } else {
+        Verdict::Answered
     };
     Ok(Answered {
         panel,
@@ -325,6 +298,10 @@ fn report(home: &Path, looked: &[Looked<'_>]) -> anyhow::Result<()> {
     if !empty.is_empty() {
         bail!("nothing answers {}", empty.join(", "));
     }
+    ensure!(
+        count(looked, |verdict| verdict == Verdict::Answered) > 0,
+        "no panel shows anything but zero"
+    );
     Ok(())
 }
 

@@ -16,6 +16,20 @@ figure.empty{border-color:#b00020;border-width:3px}figure.cluster{background:#f3
 figcaption{font-weight:600}img{width:100%;height:auto}b{float:right;font-size:1.3em}\
 small{color:#555}code{font-size:11px;color:#555;overflow-wrap:anywhere;display:block}";
 
+/// Removes what an earlier run drew.
+pub(super) fn clear(home: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(home)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|ending| ending == "svg" || ending == "html")
+        {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Draws the pictures and writes index.html into `home`.
 pub(super) fn write(home: &Path, looked: &[Looked], closing: &str) -> anyhow::Result<()> {
     let mut html = format!(

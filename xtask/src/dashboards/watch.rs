@@ -1,21 +1,20 @@
 //! Prometheus with the configuration of deploy/monitoring, addresses apart, and the exporters of the
-//! servers. Never changes what it watches, and outlives nobody. Called by `dashboards`.
+//! servers, as parts of the system that they watch: an end of theirs fails the season. Never changes what
+//! it watches. Called by `dashboards`.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use super::ask;
 use crate::context::Context;
-use crate::http;
-use crate::ports::{Ports, random_hex};
-use crate::process::{Launch, Lifetime, Process, StopBy, which};
-use crate::progress::tail;
-use crate::record::{Record, Recorded};
+use crate::ports::Ports;
+use crate::process::{Launch, Lifetime, StopBy, which};
 use crate::servers::{Servers, install};
+use crate::stack::Stack;
 
 /// The configuration: the one of docker-compose.yml, whose jobs are the cluster's with names instead
 /// of discovery.
@@ -37,28 +36,17 @@ const READY_SECONDS_MAX: u64 = 60;
 /// Where everything that is scraped answers, by the `process` of its target.
 pub(crate) type Targets = BTreeMap<String, u16>;
 
-/// A running Prometheus and its exporters; dropping it ends them.
+/// A running Prometheus and its exporters.
 pub(crate) struct Watch {
     /// Prometheus' port.
     pub(crate) port: u16,
     /// Ports of the servers' metrics, by the `process` of their targets.
     pub(crate) servers: Targets,
-    context: Context,
-    record: Record,
-    running: Vec<(Launch, Process)>,
 }
 
 /// Installs what is missing.
 pub(crate) fn ensure_installed(context: &Context) -> anyhow::Result<()> {
-    let missing: Vec<&str> = PROGRAMS
-        .iter()
-        .filter(|(program, _)| which(program).is_none())
-        .map(|(_, package)| *package)
-        .collect();
-    if !missing.is_empty() {
-        install::install(context, &missing)?;
-    }
-    Ok(())
+    install::programs(context, &PROGRAMS)
 }
 
 /// The configuration with every target where it is here, and the rules where they are.
@@ -95,41 +83,44 @@ fn aimed(line: &str, process: &str, targets: &Targets) -> anyhow::Result<String>
 }
 
 impl Watch {
-    /// Starts the exporters of `servers`, and Prometheus over these and `processes`; waits until all
-    /// answer.
+    /// Starts the exporters of `servers`, and Prometheus over these and `processes`, as parts of `stack`;
+    /// waits until all answer.
     pub(crate) fn start(
         context: &Context,
         home: &Path,
         servers: &Servers,
         processes: &BTreeMap<&'static str, u16>,
+        stack: &mut Stack,
     ) -> anyhow::Result<Self> {
         let mut ports = Ports::default();
-        let record = context
-            .state_dir()
-            .join(format!("watch-{}.json", random_hex(4)));
-        let mut watch = Self {
-            port: ports.free()?,
-            servers: Targets::new(),
-            context: context.clone(),
-            record: Record::create(record, true)?,
-            running: Vec::new(),
-        };
         let rabbitmq = servers
             .rabbitmq_metrics
             .context("RabbitMQ was not started to be watched")?;
-        watch.servers.insert("rabbitmq".to_owned(), rabbitmq);
+        let mut watch = Self {
+            port: ports.free()?,
+            servers: Targets::from([("rabbitmq".to_owned(), rabbitmq)]),
+        };
         let source = format!("{}?sslmode=disable", servers.urls.database);
-        watch.exporter(
-            home,
-            "postgres",
-            ports.free()?,
-            ("DATA_SOURCE_NAME", &source),
-        )?;
-        let source = servers.urls.redis.clone();
-        watch.exporter(home, "redis", ports.free()?, ("REDIS_ADDR", &source))?;
+        let exporters = [
+            ("postgres", ("DATA_SOURCE_NAME", source)),
+            ("redis", ("REDIS_ADDR", servers.urls.redis.clone())),
+        ];
+        for (server, (variable, source)) in exporters {
+            let port = ports.free()?;
+            watch.servers.insert(server.to_owned(), port);
+            let args = vec![format!("--web.listen-address=127.0.0.1:{port}")];
+            let mut launch = part(
+                context,
+                home,
+                &format!("prometheus-{server}-exporter"),
+                args,
+            )?;
+            launch.env = vec![(variable.to_owned(), source)];
+            stack.add(launch, (port, "/metrics"))?;
+        }
 
         let data = home.join("prometheus");
-        watch.record.make_dir(&data)?;
+        stack.make_dir(&data)?;
         let mut targets = watch.servers.clone();
         targets.insert("prometheus".to_owned(), watch.port);
         for (role, port) in processes {
@@ -145,9 +136,10 @@ impl Watch {
             format!("--web.listen-address=127.0.0.1:{}", watch.port),
             "--log.level=warn".to_owned(),
         ];
-        watch.launch(home, "prometheus", args, Vec::new())?;
-        watch.await_ready()?;
-        watch.await_scraped(targets.len())?;
+        let launch = part(context, home, "prometheus", args)?;
+        stack.add(launch, (watch.port, "/-/ready"))?;
+        stack.await_ready()?;
+        watch.await_scraped(context, targets.len())?;
         context.say(
             "watch",
             format!("{} targets answer Prometheus, by {CONFIG}", targets.len()),
@@ -155,77 +147,8 @@ impl Watch {
         Ok(watch)
     }
 
-    fn exporter(
-        &mut self,
-        home: &Path,
-        server: &str,
-        port: u16,
-        (variable, source): (&str, &str),
-    ) -> anyhow::Result<()> {
-        self.servers.insert(server.to_owned(), port);
-        let args = vec![format!("--web.listen-address=127.0.0.1:{port}")];
-        let env = vec![(variable.to_owned(), source.to_owned())];
-        self.launch(home, &format!("prometheus-{server}-exporter"), args, env)
-    }
-
-    fn launch(
-        &mut self,
-        home: &Path,
-        program: &str,
-        args: Vec<String>,
-        env: Vec<(String, String)>,
-    ) -> anyhow::Result<()> {
-        let launch = Launch {
-            name: program.to_owned(),
-            program: which(program).unwrap_or_else(|| PathBuf::from(program)),
-            args: args.into_iter().map(Into::into).collect(),
-            env,
-            dir: self.context.root.clone(),
-            user: None,
-            lifetime: Lifetime::WithUs,
-            stop: StopBy::Term,
-            log: home.join("logs").join(format!("{program}.log")),
-        };
-        let process = launch.launch()?;
-        self.record.add_process(Recorded {
-            name: launch.name.clone(),
-            identity: process.identity.clone(),
-            stop: StopBy::Term,
-        })?;
-        self.running.push((launch, process));
-        Ok(())
-    }
-
-    fn await_ready(&mut self) -> anyhow::Result<()> {
-        let mut asked: Vec<(u16, &str)> = vec![(self.port, "/-/ready")];
-        asked.extend(self.servers.values().map(|port| (*port, "/metrics")));
-        let began = Instant::now();
-        loop {
-            asked.retain(|(port, path)| http::status(*port, path) != Some(200));
-            if asked.is_empty() {
-                return Ok(());
-            }
-            for (launch, process) in &mut self.running {
-                if let Some(status) = process.ended() {
-                    bail!(
-                        "{} ended by itself ({status}); its log ends:\n{}",
-                        launch.name,
-                        tail(&launch.log, 15)
-                    );
-                }
-            }
-            ensure!(
-                began.elapsed() < Duration::from_secs(READY_SECONDS_MAX),
-                "no metrics after {READY_SECONDS_MAX} s from {asked:?}"
-            );
-            self.context.interrupt.sleep(Duration::from_millis(100))?;
-        }
-    }
-}
-
-impl Watch {
     /// Waits until every target was scraped twice: what happens from then on is an increase.
-    fn await_scraped(&mut self, targets: usize) -> anyhow::Result<()> {
+    fn await_scraped(&self, context: &Context, targets: usize) -> anyhow::Result<()> {
         let twice = "count(min_over_time(up[1m]) == 1 and count_over_time(up[1m]) > 1)";
         let wanted = f64::from(u32::try_from(targets)?);
         let began = Instant::now();
@@ -238,15 +161,29 @@ impl Watch {
                 began.elapsed() < Duration::from_secs(READY_SECONDS_MAX),
                 "{answering} of {targets} targets answer Prometheus"
             );
-            self.context.interrupt.sleep(Duration::from_millis(250))?;
+            context.interrupt.sleep(Duration::from_millis(250))?;
         }
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.record.stop(self.context.progress);
-    }
+/// How a program of the system's packages is started beside the processes.
+fn part(
+    context: &Context,
+    home: &Path,
+    program: &str,
+    args: Vec<String>,
+) -> anyhow::Result<Launch> {
+    Ok(Launch {
+        name: program.to_owned(),
+        program: which(program).with_context(|| format!("{program} is not installed"))?,
+        args: args.into_iter().map(Into::into).collect(),
+        env: Vec::new(),
+        dir: context.root.clone(),
+        user: None,
+        lifetime: Lifetime::WithUs,
+        stop: StopBy::Term,
+        log: home.join("logs").join(format!("{program}.log")),
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::manifests::{self, Overlay, called, containers, image_name, list, pod, text};
-use super::{Deploy, Row, tools};
+use super::{Deploy, Row, capacity, reach, tools};
 use crate::process::which;
 
 /// The schemas that objects are held against: the version of the clusters (deploy/terraform).
@@ -87,6 +87,8 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
         &over(overlays, ports),
         "no two containers on one port, every name known",
     ));
+    rows.push(reach::check(deploy)?);
+    rows.push(capacity::check(overlays));
     rows.push(drain(deploy, overlays)?);
     rows.push(gateways(deploy, overlays)?);
     Ok(rows)

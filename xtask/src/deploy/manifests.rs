@@ -1,10 +1,10 @@
 //! The manifests as a cluster would be given them: every overlay rendered once by kustomize and read
 //! as JSON. Never judges them. Used by the checks of this folder that look at objects.
 
-use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -42,7 +42,7 @@ pub(super) struct Overlay {
 
 /// All overlays, rendered when first asked for.
 #[derive(Default)]
-pub(super) struct Rendered(OnceCell<Vec<Overlay>>);
+pub(super) struct Rendered(OnceLock<Vec<Overlay>>);
 
 impl Deploy<'_> {
     /// Every overlay, rendered.

@@ -2,11 +2,13 @@
 //! what the artefacts say of each other. Never touches a cloud, a cluster or a registry, and never
 //! hides what it did not run: such a row says why. Part of `.ci/run`. Called by main.
 
+mod capacity;
 mod environment;
 mod images;
 mod kubernetes;
 mod manifests;
 mod monitoring;
+mod reach;
 mod secrets;
 mod terraform;
 mod tools;

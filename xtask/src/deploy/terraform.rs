@@ -2,8 +2,11 @@
 //! and what it must agree on with the manifests. Never asks a cloud: providers are stand-ins that
 //! serve a schema. Called by `deploy-check`.
 
+mod attach;
 mod contract;
+mod folders;
 mod interface;
+mod lanes;
 mod real;
 mod standin;
 
@@ -16,7 +19,7 @@ use serde_json::Value;
 
 use super::{Deploy, Row, tools};
 use crate::process::which;
-use standin::Providers;
+use attach::Attached;
 
 /// Everything that is checked.
 const FOLDER: &str = "deploy/terraform";
@@ -29,32 +32,21 @@ const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
 /// Oldest that knows values which no state keeps, and locks in the bucket.
 const VERSION_MIN: (u32, u32) = (1, 11);
 
-/// Terraform, how it finds providers, and the copy of the checkout that it may write into.
+/// Terraform, the providers that it talks to, and the copy of the checkout that it may write into.
 pub(super) struct Terraform<'a> {
     deploy: &'a Deploy<'a>,
-    program: PathBuf,
-    providers: Providers,
-    work: PathBuf,
-}
-
-/// What the tests of one folder came to.
-struct Tested {
-    passed: u64,
-    /// The outputs of the first run that has some.
-    outputs: Option<Value>,
+    program: &'a Path,
+    providers: Attached,
+    work: &'a Path,
 }
 
 impl Terraform<'_> {
     /// Terraform in a folder of the copy; nothing of a developer's own settings leaks in.
     fn command(&self, folder: &str) -> Command {
-        let mut command = plain(&self.program);
+        let mut command = plain(self.program);
         command
-            .arg(format!(
-                "-chdir={}",
-                self.work.join(FOLDER).join(folder).display()
-            ))
-            .env("TF_CLI_CONFIG_FILE", &self.providers.config)
-            .env("TF_DISABLE_PLUGIN_TLS", "1");
+            .arg(chdir(self.work, folder))
+            .env("TF_REATTACH_PROVIDERS", &self.providers.told);
         command
     }
 
@@ -64,31 +56,16 @@ impl Terraform<'_> {
         tools::judge(self.deploy, &mut command)
     }
 
-    /// Providers and modules in their places, and every argument of theirs judged.
-    fn validate(&self, folder: &str) -> anyhow::Result<()> {
-        let init = ["init", "-backend=false", "-input=false", "-no-color"];
-        self.judge(folder, &init)?;
-        self.judge(folder, &["validate", "-no-color"])?;
-        Ok(())
+    /// Providers and modules in their places.
+    fn init(&self, folder: &str) -> anyhow::Result<()> {
+        let arguments = ["init", "-backend=false", "-input=false", "-no-color"];
+        self.judge(folder, &arguments).map(drop)
     }
+}
 
-    /// The folder's own tests.
-    fn test(&self, folder: &str) -> anyhow::Result<Tested> {
-        let mut arguments = vec!["test", "-json"];
-        // tells outputs, and with them every schema again, which takes its time
-        if folder.starts_with("environments/") {
-            arguments.push("-verbose");
-        }
-        let told = self.judge(folder, &arguments);
-        let Ok(told) = told else {
-            // once more in words, which say where
-            self.judge(folder, &["test", "-no-color"])?;
-            return told.map(|told| tested(&told));
-        };
-        let tested = tested(&told);
-        ensure!(tested.passed > 0, "{folder} has no test");
-        Ok(tested)
-    }
+/// The argument that makes Terraform work in a folder of the copy.
+fn chdir(work: &Path, folder: &str) -> String {
+    format!("-chdir={}", work.join(FOLDER).join(folder).display())
 }
 
 /// Terraform without what its environment could say to it.
@@ -103,34 +80,12 @@ fn plain(program: &Path) -> Command {
         "TF_DATA_DIR",
         "TF_LOG",
         "TF_PLUGIN_CACHE_DIR",
+        "TF_REATTACH_PROVIDERS",
         "TF_WORKSPACE",
     ] {
         command.env_remove(name);
     }
     command
-}
-
-/// What Terraform tells of a run of tests, a line of JSON an event.
-fn tested(told: &str) -> Tested {
-    let mut found = Tested {
-        passed: 0,
-        outputs: None,
-    };
-    for event in told
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-    {
-        match event["type"].as_str() {
-            Some("test_summary") => {
-                found.passed = event["test_summary"]["passed"].as_u64().unwrap_or_default();
-            }
-            Some("test_state") if found.outputs.is_none() => {
-                found.outputs = event["test_state"].get("outputs").cloned();
-            }
-            _ => {}
-        }
-    }
-    found
 }
 
 /// Every row about Terraform.
@@ -143,7 +98,7 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
         )]);
     };
     let platform = platform(deploy, &program)?;
-    let folders = folders(deploy)?;
+    let folders = list(deploy)?;
     let mut rows = vec![
         form(deploy, &program),
         shell(deploy),
@@ -156,39 +111,26 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
         "published bindings",
         &providers.shown,
     ));
+    rows.push(Row::judged(
+        "lock.sh: which providers are trusted",
+        "terraform init -lockfile",
+        standin::locks(deploy, &program, &providers, &work),
+    ));
     let terraform = Terraform {
         deploy,
-        program,
-        providers,
-        work,
+        program: &program,
+        providers: attach::start(&providers.programs)?,
+        work: &work,
     };
     rows.push(Row::judged(
         "the stand-in refuses what is wrong",
         "terraform validate",
         self_check(&terraform),
     ));
-    let mut contracts = Vec::new();
-    for folder in &folders {
-        deploy.context.say("terraform", folder);
-        let judged = terraform
-            .validate(folder)
-            .and_then(|()| terraform.test(folder));
-        if let Ok(Tested {
-            outputs: Some(outputs),
-            ..
-        }) = &judged
-            && let Some(name) = folder.strip_prefix("environments/")
-        {
-            contracts.push((name.to_owned(), outputs["contract"]["value"].clone()));
-        }
-        rows.push(Row::judged(
-            format!("terraform/{folder}"),
-            "terraform validate, test",
-            judged.map(|tested| format!("{} passed", tested.passed)),
-        ));
-    }
-    rows.push(real::values(&terraform, &platform));
-    rows.push(real::rehearsal(&terraform, &platform));
+    let (judged, contracts) = folders::check(&terraform, &folders);
+    rows.extend(judged);
+    rows.push(real::values(&terraform, &providers));
+    rows.push(real::rehearsal(&terraform, &providers));
     rows.extend(contract::check(deploy, &contracts)?);
     rows.push(costs(deploy, &contracts)?);
     rows.push(scan(deploy)?);
@@ -222,7 +164,7 @@ fn platform(deploy: &Deploy<'_>, program: &Path) -> anyhow::Result<String> {
 }
 
 /// Folders that Terraform is run in, below FOLDER.
-fn folders(deploy: &Deploy<'_>) -> anyhow::Result<Vec<String>> {
+fn list(deploy: &Deploy<'_>) -> anyhow::Result<Vec<String>> {
     let root = deploy.path(FOLDER);
     let mut found = Vec::new();
     for file in super::kubernetes::with_extension(&root, "tf")? {
@@ -316,8 +258,7 @@ fn self_check(terraform: &Terraform<'_>) -> anyhow::Result<String> {
         ),
     ];
     fs::write(inside.join("main.tf"), wrong.map(|(_, text)| text).concat())?;
-    let init = ["init", "-backend=false", "-input=false", "-no-color"];
-    terraform.judge(folder, &init)?;
+    terraform.init(folder)?;
     let mut command = terraform.command(folder);
     let told = command.args(["validate", "-json"]).output()?;
     let told: Value = serde_json::from_slice(&told.stdout)?;
@@ -350,7 +291,7 @@ fn shell(deploy: &Deploy<'_>) -> Row {
 }
 
 /// What a month costs, from the figures that production was tested with.
-fn costs(deploy: &Deploy<'_>, contracts: &[(String, Value)]) -> anyhow::Result<Row> {
+fn costs(deploy: &Deploy<'_>, contracts: &[folders::Contract]) -> anyhow::Result<Row> {
     let (artefact, tool) = ("COSTS.md: a month of production", "this program");
     let production = contracts.iter().find(|(name, _)| name == "production");
     let Some((_, production)) = production else {
@@ -408,23 +349,4 @@ fn scan(deploy: &Deploy<'_>) -> anyhow::Result<Row> {
         ))
     });
     Ok(Row::judged(artefact, tool, judged))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_outputs_and_the_count_of_a_run_are_read() {
-        let told = concat!(
-            "not json\n",
-            r#"{"type":"test_state","test_state":{"outputs":{"contract":{"value":{"region":"a"}}}}}"#,
-            "\n",
-            r#"{"type":"test_summary","test_summary":{"status":"pass","passed":3}}"#,
-        );
-        let found = tested(told);
-        assert_eq!(found.passed, 3);
-        assert_eq!(found.outputs.unwrap()["contract"]["value"]["region"], "a");
-        assert_eq!(tested("").passed, 0);
-    }
 }

@@ -9,9 +9,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, bail};
 
 use super::Deploy;
-use crate::process::{dies_with_us, which};
+use crate::process::which;
 use crate::servers::install;
-use crate::tools::{ensure_python, npm_packages};
+use crate::tools::{npm_packages, python_packages};
 
 /// Most lines of a tool's complaints that a row carries.
 const COMPLAINT_LINES_MAX: usize = 40;
@@ -22,33 +22,11 @@ pub(super) fn python(
     name: &str,
     requirements: &str,
 ) -> anyhow::Result<PathBuf> {
-    let home = folder(deploy, name);
-    let bin = home.join("venv/bin");
-    let wanted = deploy.path(requirements);
-    let text = fs::read_to_string(&wanted)
-        .with_context(|| format!("{} cannot be read", wanted.display()))?;
-    // written last: half an installation must not pass for one the next time
-    let stamp = home.join("requirements.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|held| held == text) {
-        return Ok(bin);
-    }
-    ensure_python(deploy.context)?;
-    deploy
-        .context
-        .say("install", format!("{requirements} into {}", home.display()));
-    let mut make = dies_with_us("python3");
-    make.args(["-m", "venv", "--clear"]).arg(home.join("venv"));
-    let mut fill = dies_with_us(bin.join("pip"));
-    fill.args(["install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(&wanted);
-    for command in [&mut make, &mut fill] {
-        command.stdin(Stdio::null()).stdout(std::io::stderr());
-        deploy.context.run_ok(command).with_context(|| {
-            format!("{requirements} could not be installed; a package index is needed once")
-        })?;
-    }
-    fs::write(&stamp, text)?;
-    Ok(bin)
+    python_packages(
+        deploy.context,
+        &deploy.path(requirements),
+        &folder(deploy, name),
+    )
 }
 
 /// The packages of the package.json in `from`, installed by npm; answers the folder they are in.
@@ -60,9 +38,7 @@ pub(super) fn node(deploy: &Deploy<'_>, name: &str, from: &str) -> anyhow::Resul
 
 /// A program of the system, installed from its packages if absent.
 pub(super) fn system(deploy: &Deploy<'_>, program: &str, package: &str) -> anyhow::Result<PathBuf> {
-    if which(program).is_none() {
-        install::install(deploy.context, &[package])?;
-    }
+    install::programs(deploy.context, &[(program, package)])?;
     which(program).with_context(|| format!("the package {package} brings no program `{program}`"))
 }
 

@@ -1,7 +1,7 @@
 //! The backup itself, and what may happen to one: taken and sent, old ones removed, damaged ones
 //! refused, the first region gone. Called by the drill's steps.
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use super::Report;
 use super::books::Books;
@@ -14,10 +14,11 @@ const BACKUP: &str = "scripts/disaster-recovery/backup.sh";
 const RESTORE: &str = "scripts/restore/restore.sh";
 const VERIFY: &str = "scripts/backup/verify.sh";
 
-/// Backups as they would be there: one beyond the days they are kept and one within, in each place.
+/// Backups as they would be there: one beyond the days they are kept and one within, in each place. Says
+/// of each whether it goes or stays.
 const OLD_ONES: &str = "
     cd \"$BACKUP_DIR\"
-    ago() { date -u -d \"$1 days ago\" +%Y%m%dT%H%M%SZ; }
+    ago() { date -u -d \"$1 days ago\" +%Y%m%dT000000Z; }
     mkdir old
     for days in 40 29; do
         for suffix in '' .sha256 .manifest.json; do
@@ -32,6 +33,12 @@ const OLD_ONES: &str = "
         for suffix in '' .sha256 .manifest.json; do
             touch -d \"$days days ago\" \"$(archive_name \"$(ago $days)\")$suffix\"
         done
+    done
+    echo \"goes local $(ago 8)\"
+    echo \"stays local $(ago 6)\"
+    for place in primary dr; do
+        echo \"goes $place $(ago 40)\"
+        echo \"stays $place $(ago 29)\"
     done";
 
 /// How the newest is kept in both regions.
@@ -65,7 +72,7 @@ pub(super) fn back_up(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     report.begin("backup.sh: to two regions, read back")?;
-    scripts.shell("old backups", OLD_ONES)?;
+    let old = scripts.shell("old backups", OLD_ONES)?;
     let said = scripts.run(0, BACKUP, &[], env)?;
     let told = untimed(says(&said, "backup of drill")?);
     let kept = scripts.shell("kept as", KEPT_AS)?;
@@ -83,16 +90,26 @@ pub(super) fn back_up(
 
     report.begin("old ones removed: 30 days in S3, 7 here")?;
     let listed = scripts.run(0, "scripts/backup/list.sh", &[], &[])?;
-    for place in ["local", "primary", "dr"] {
-        let count = listed
-            .lines()
-            .filter(|line| line.split(' ').next() == Some(place))
-            .count();
+    let of = |place: &str| -> Vec<&str> {
+        let rows = listed.lines().map(|line| line.split_whitespace());
+        rows.filter_map(|mut words| (words.next() == Some(place)).then(|| words.next())?)
+            .collect()
+    };
+    for line in old.lines() {
+        let [fate, place, stamp] = line.split(' ').collect::<Vec<_>>()[..] else {
+            bail!("the old backups are told of by {line:?}");
+        };
+        let held = of(place);
         ensure!(
-            count == 2,
-            "{place} holds {count} backups, wanted the new one and the one within its days:\n{listed}"
+            held.len() == 2 && held.contains(&stamp) == (fate == "stays"),
+            "{place} holds {}, wanted the new one and the one within its days; {stamp} {fate}",
+            held.join(" ")
         );
     }
+    ensure!(
+        old.lines().count() == 6,
+        "old backups were not made:\n{old}"
+    );
     report.shown("of 40 and 29 days, and of 8 and 6 here, the younger stayed beside the new one");
     Ok(())
 }

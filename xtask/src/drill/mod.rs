@@ -10,18 +10,16 @@ mod servers;
 mod serving;
 mod steps;
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
-
 use crate::cargo::build_binaries;
 use crate::context::Context;
+use crate::home::Home;
 use crate::ports::random_hex;
-use crate::process::{is_root, which};
-use crate::progress::print_line;
+use crate::process::is_root;
 use crate::record::{Record, reap, turn};
+use crate::rows::Rows;
 use crate::servers::{Wanted, ensure_installed, install};
 use crate::tools::python_packages;
 
@@ -29,8 +27,9 @@ use crate::tools::python_packages;
 const RTO: Duration = Duration::from_mins(30);
 
 /// Programs that the scripts call, and the packages that bring them.
-const CLIENTS: [(&str, &str); 4] = [
+const CLIENTS: [(&str, &str); 5] = [
     ("psql", "postgresql-client"),
+    ("pg_basebackup", "postgresql-client"),
     ("redis-cli", "redis-tools"),
     ("jq", "jq"),
     ("curl", "curl"),
@@ -44,18 +43,10 @@ pub(crate) struct Options {
     farmers: u32,
 }
 
-/// One thing that was shown, or was not.
-struct Row {
-    what: String,
-    seconds: f32,
-    verdict: &'static str,
-    said: String,
-}
-
-/// The rows of a drill, as they come.
+/// The rows of a drill, each with its time.
 pub(super) struct Report {
     context: Context,
-    rows: Vec<Row>,
+    rows: Rows,
     begun: Option<(String, Instant)>,
     /// From the disaster until everything served again.
     pub(super) restored_in: Option<Duration>,
@@ -65,7 +56,7 @@ impl Report {
     fn new(context: &Context) -> Self {
         Self {
             context: context.clone(),
-            rows: Vec::new(),
+            rows: Rows::new("drill"),
             begun: None,
             restored_in: None,
         }
@@ -81,69 +72,39 @@ impl Report {
 
     /// The step came out right.
     pub(super) fn shown(&mut self, said: impl Into<String>) {
-        self.end("shown", said.into());
+        self.end(Ok(said.into()));
     }
 
     /// What cannot be shown on this machine, and why.
     pub(super) fn not_run(&mut self, what: &str, why: &str) {
-        self.begun = Some((what.to_owned(), Instant::now()));
-        self.end("not run here", why.to_owned());
+        self.rows.not_run(what, why);
     }
 
-    fn end(&mut self, verdict: &'static str, said: String) {
-        let Some((what, began)) = self.begun.take() else {
-            return;
-        };
-        self.rows.push(Row {
-            what,
-            seconds: began.elapsed().as_secs_f32(),
-            verdict,
-            said,
-        });
+    fn end(&mut self, judged: anyhow::Result<String>) {
+        let begun = self.begun.take();
+        let (what, began) =
+            begun.unwrap_or_else(|| ("the drill itself".to_owned(), Instant::now()));
+        let seconds = began.elapsed().as_secs_f32();
+        self.rows.judge(&format!("{what} ({seconds:.1} s)"), judged);
     }
 
-    /// Prints the table and the line that decides.
+    /// Judges the whole and prints the line that decides.
     fn close(mut self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
-        if let Err(error) = &outcome {
-            self.context.interrupt.check()?;
-            self.context.say("drill", format!("FAILED: {error:#}"));
-            if self.begun.is_none() {
-                self.begun = Some(("the drill itself".to_owned(), Instant::now()));
-            }
-            let first = format!("{error:#}");
-            self.end(
-                "FAILED",
-                first.lines().next().unwrap_or_default().to_owned(),
-            );
+        self.context.interrupt.check()?;
+        if let Err(error) = outcome {
+            self.end(Err(error));
         }
-        print_line("");
-        for row in &self.rows {
-            print_line(format!(
-                "{:55} {:6.1} s  {}: {}",
-                row.what, row.seconds, row.verdict, row.said
-            ));
-        }
-        let count = |verdict: &str| {
-            self.rows
-                .iter()
-                .filter(|row| row.verdict == verdict)
-                .count()
+        let Some(took) = self.restored_in else {
+            return self.rows.close("not restored");
         };
-        let restored = self.restored_in.map_or_else(
-            || "not restored".to_owned(),
-            |took| format!("restored in {} s", took.as_secs()),
+        let (took_seconds, allowed) = (took.as_secs(), RTO.as_secs());
+        self.rows.check(
+            "from the disaster until everything served again, within the RTO",
+            took <= RTO,
+            format!("{took_seconds} s of {allowed} s"),
         );
-        print_line(format!(
-            "drill: {} shown, {} failed, {restored} (RTO {} s)",
-            count("shown"),
-            count("FAILED"),
-            RTO.as_secs()
-        ));
-        outcome?;
-        match self.restored_in {
-            Some(took) if took <= RTO => Ok(()),
-            _ => bail!("it was not restored within {} s", RTO.as_secs()),
-        }
+        self.rows
+            .close(&format!("restored in {took_seconds} s (RTO {allowed} s)"))
     }
 }
 
@@ -185,20 +146,7 @@ impl Drop for Scratch {
 
 /// Plays the whole drill and prints a row a step.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
-    let home = context.root.join("target/drill");
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another drill of this checkout is running; wait for it"
-    );
-    for part in ["logs", "evidence", "kept"] {
-        let dir = home.join(part);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-    }
+    let held = Home::fresh(context, "drill", &["logs", "evidence", "kept"])?;
     let programs = programs(context)?;
     let bin_dir = build_binaries(context)?;
     let mut report = Report::new(context);
@@ -206,7 +154,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let place = steps::Place {
         context,
         options,
-        home,
+        home: held.dir.clone(),
         bin_dir,
         programs,
         dir: scratch.dir.clone(),
@@ -224,23 +172,9 @@ fn programs(context: &Context) -> anyhow::Result<PathBuf> {
         rabbitmq: context.given.rabbitmq_url.is_none(),
     };
     ensure_installed(context, wanted)?;
-    let mut missing: Vec<&str> = CLIENTS
-        .iter()
-        .filter(|(program, _)| which(program).is_none())
-        .map(|(_, package)| *package)
-        .collect();
     // the same client as in the image that makes backups; one in a home is out of PostgreSQL's reach
-    let reachable = if is_root() {
-        PathBuf::from("/usr/bin/aws").is_file()
-    } else {
-        which("aws").is_some()
-    };
-    if !reachable {
-        missing.push("awscli");
-    }
-    if !missing.is_empty() {
-        install::install(context, &missing)?;
-    }
+    let aws = if is_root() { "/usr/bin/aws" } else { "aws" };
+    install::programs(context, &[&CLIENTS[..], &[(aws, "awscli")]].concat())?;
     python_packages(
         context,
         &context.root.join("deploy/scripts/requirements.txt"),

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 
 use super::Report;
 use super::books::Books;
-use super::scripts::Scripts;
+use super::scripts::{Scripts, says};
 use super::servers::{Postgres, Server, ticker};
 use super::steps::{DATABASE, WRITABLE};
 use crate::context::Context;
@@ -130,6 +130,47 @@ pub(super) struct Recovered<'a> {
 }
 
 impl Recovered<'_> {
+    /// A moment within a base backup: its files are not of one piece before it has ended, so the one
+    /// before it is taken, and where there is none it is said. `known` is a server that knows the time.
+    pub(super) fn inside(
+        &self,
+        report: &mut Report,
+        known: &Postgres,
+        [first, second]: [&str; 2],
+    ) -> anyhow::Result<()> {
+        report.begin("to-moment.sh: a moment within a base backup")?;
+        let at = |stamp: &str| {
+            let question = format!("select to_timestamp('{stamp}', 'YYYYMMDD\"T\"HH24MISS')");
+            query(&known.url("postgres"), &question)
+        };
+        let postgres = Postgres::at(&self.home, self.port, self.scripts.env())?;
+        let said = self.to_moment(1, &postgres, &at(first)?)?;
+        let refused = says(&said, &format!("within the base backup {first}"))?.to_owned();
+        ensure!(
+            !postgres.data.exists(),
+            "a data folder was made of a moment that cannot be reached"
+        );
+        let said = self.to_moment(0, &postgres, &at(second)?)?;
+        says(&said, &format!("base backup {first} is in"))?;
+        postgres.destroy()?;
+        report.shown(format!(
+            "exit 1, `{refused}`; within the second, the first one is taken"
+        ));
+        Ok(())
+    }
+
+    /// Runs the script; answers what it said if it ended with `code`.
+    fn to_moment(&self, code: i32, postgres: &Postgres, moment: &str) -> anyhow::Result<String> {
+        let mut command = postgres.as_its_user("timeout");
+        command
+            .arg("900")
+            .arg(self.scripts.path("scripts/restore/to-moment.sh"))
+            .arg(&postgres.data)
+            .arg(moment);
+        let said = self.scripts.finish(code, "to-moment.sh", command, &[])?;
+        Ok(said.all())
+    }
+
     /// To the moment, and on to the end.
     pub(super) fn show(
         &self,
@@ -142,13 +183,7 @@ impl Recovered<'_> {
         report.begin("to-moment.sh: one row there, the later one not")?;
         let moment = &moments.moment;
         let postgres = Postgres::at(&self.home, self.port, self.scripts.env())?;
-        let mut command = postgres.as_its_user("timeout");
-        command
-            .arg("900")
-            .arg(self.scripts.path("scripts/restore/to-moment.sh"))
-            .arg(&postgres.data)
-            .arg(moment);
-        self.scripts.finish(0, "to-moment.sh", command, &[])?;
+        self.to_moment(0, &postgres, moment)?;
         let paused = ("select pg_get_wal_replay_pause_state()", "paused");
         let server = postgres.start(self.context, record, &[], paused)?;
         let url = postgres.url(ROWS);

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 
 use crate::context::Context;
+use crate::process::search_path;
 
 /// A script that takes this long hangs.
 const SECONDS_MAX: &str = "900";
@@ -54,7 +55,7 @@ impl Scripts {
         // who may make archives of the database is not who may read them
         let work = dir.join("work");
         fs::create_dir_all(&work)?;
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = search_path();
         let [(primary, primary_region), (dr, dr_region)] = BUCKETS;
         let work = work.display().to_string();
         let endpoint = format!("http://127.0.0.1:{s3_port}");
@@ -131,9 +132,11 @@ impl Scripts {
             .arg(self.path(script))
             .args(args);
         self.finish(code, script, command, more)
+            .map(|said| said.all())
     }
 
-    /// Runs a piece of shell with the same environment; it must succeed.
+    /// Runs a piece of shell with the same environment, which must succeed; answers its results, apart
+    /// from what was said of them.
     pub(super) fn shell(&self, name: &str, text: &str) -> anyhow::Result<String> {
         let mut command = Command::new("setpriv");
         command
@@ -143,7 +146,7 @@ impl Scripts {
                 ". '{}'; {text}",
                 self.path("scripts/lib.sh").display()
             ));
-        self.finish(0, name, command, &[])
+        self.finish(0, name, command, &[]).map(|said| said.results)
     }
 
     /// Runs a prepared command to its end and holds its exit code against `code`.
@@ -153,32 +156,50 @@ impl Scripts {
         name: &str,
         mut command: Command,
         more: &[(&str, &str)],
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<Said> {
         self.count.set(self.count.get() + 1);
-        let log = self.logs.join(format!(
-            "{:02}-{}.log",
-            self.count.get(),
-            name.rsplit('/').next().unwrap_or(name).replace(' ', "-")
-        ));
-        let out = fs::File::create(&log)?;
+        let name_of_log = name.rsplit('/').next().unwrap_or(name).replace(' ', "-");
+        let log = |kind: &str| {
+            let number = self.count.get();
+            self.logs.join(format!("{number:02}-{name_of_log}{kind}"))
+        };
+        let (results, words) = (log(".out"), log(".log"));
         command
             .env_clear()
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .envs(more.iter().copied())
             .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out);
+            .stdout(fs::File::create(&results)?)
+            .stderr(fs::File::create(&words)?);
         let status = self.context.run(&mut command)?;
-        let said = String::from_utf8_lossy(
-            &fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?,
-        )
-        .into_owned();
+        let read = |file: &Path| -> anyhow::Result<String> {
+            let bytes =
+                fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let said = Said {
+            results: read(&results)?,
+            words: read(&words)?,
+        };
         ensure!(
             status.code() == Some(code),
             "{name} ended with {status}, wanted exit {code}:\n{}",
-            last_lines(&said)
+            last_lines(&said.all())
         );
         Ok(said)
+    }
+}
+
+/// What a script printed.
+pub(super) struct Said {
+    results: String,
+    words: String,
+}
+
+impl Said {
+    /// Results and what was said of them, in no order.
+    pub(super) fn all(&self) -> String {
+        format!("{}{}", self.results, self.words)
     }
 }
 

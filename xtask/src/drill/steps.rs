@@ -14,14 +14,11 @@ use super::scripts::{BUCKETS, Scripts, says, untimed};
 use super::servers::{Postgres, redis, store};
 use super::serving;
 use super::{Options, Report};
-use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
-use crate::environment::{Facts, shared};
 use crate::ports::{Ports, random_hex};
-use crate::process::Lifetime;
 use crate::record::Record;
 use crate::servers::{Servers, Urls, database};
-use crate::stack::{Plan, PortPlan, Stack};
+use crate::stack::{Plan, Stack};
 
 /// The database of the drill.
 pub(super) const DATABASE: &str = "microcrop_drill";
@@ -105,19 +102,18 @@ impl Place<'_> {
         ));
 
         report.begin("base-backup.sh: where archived changes begin")?;
-        let base_url = lost.url("postgres");
-        let said = scripts.run(
-            0,
-            "scripts/backup/wal/base-backup.sh",
-            &[],
-            &[("BASE_BACKUP_URL", &base_url)],
-        )?;
-        report.shown(untimed(says(&said, "in both regions")?));
+        let first = BaseBackup::take(&scripts, &lost)?;
+        report.shown(&first.said);
 
         report.begin("a season: insured, paid, evidence kept apart")?;
         let url = lost.url(DATABASE);
         database::create(&lost.url("postgres"), DATABASE)?;
-        let mut plan = self.plan(&url, &redis_url, &broker.urls.rabbitmq)?;
+        let urls = Urls {
+            database: url.clone(),
+            redis: redis_url.clone(),
+            rabbitmq: broker.urls.rabbitmq.clone(),
+        };
+        let mut plan = Plan::throwaway("drill", &self.home, self.bin_dir.clone(), &urls)?;
         let world = self.stack(&plan, &["sandbox"])?;
         let mut ours = self.stack(&plan, &OURS)?;
         crate::demo::play(context, self.options.farmers, &plan, &mut ours, &mut broker)?;
@@ -139,6 +135,9 @@ impl Place<'_> {
         report.shown(books::shown(&url)?);
 
         let mut moments = Moments::begin(context, record, &self.dir, &lost, report)?;
+        report.begin("base-backup.sh again, as every week")?;
+        let second = BaseBackup::take(&scripts, &lost)?;
+        report.shown(&second.said);
         damage::back_up(&scripts, &env, report)?;
         moments.await_archived(context, report)?;
 
@@ -159,11 +158,7 @@ impl Place<'_> {
         let running = fresh.start(context, record, &[], WRITABLE)?;
         let cache = redis(context, record, &self.dir, redis_port)?;
         // a broker of which nothing is known any more: rows are the work, messages are bells
-        set(
-            &mut plan,
-            "BROKER_PREFIX",
-            format!("drill-{}.", random_hex(4)),
-        );
+        plan.set("BROKER_PREFIX", format!("drill-{}.", random_hex(4)));
         report.shown("PostgreSQL, Redis");
 
         report.begin("restore.sh primary latest")?;
@@ -214,6 +209,7 @@ impl Place<'_> {
             port,
             scripts: &scripts,
         };
+        recovered.inside(report, &fresh, [&first.stamp, &second.stamp])?;
         recovered.show(record, report, &moments, &before, &disaster_at)?;
         damage::refuse_damaged(&scripts, &fresh, report)?;
         damage::lose_the_primary(&scripts, &fresh, &env, &before, report)?;
@@ -227,32 +223,6 @@ impl Place<'_> {
             "no cloud is asked; deploy/terraform declares them",
         );
         Ok(())
-    }
-
-    fn plan(&self, url: &str, redis_url: &str, rabbitmq_url: &str) -> anyhow::Result<Plan> {
-        let log_dir = self.home.join("logs");
-        let clock = self.home.join("clock");
-        write_clock(&clock, &clock_start(None)?)?;
-        let ports = PortPlan::free()?;
-        let env = shared(&Facts {
-            urls: &Urls {
-                database: url.to_owned(),
-                redis: redis_url.to_owned(),
-                rabbitmq: rabbitmq_url.to_owned(),
-            },
-            broker_prefix: &format!("drill-{}.", random_hex(4)),
-            addresses: &ports.addresses,
-            clock: Some(&clock),
-            seed: 1,
-            evidence_dir: &self.home.join("evidence"),
-        })?;
-        Ok(Plan {
-            bin_dir: self.bin_dir.clone(),
-            log_dir,
-            env,
-            ports,
-            lifetime: Lifetime::WithUs,
-        })
     }
 
     fn stack(&self, plan: &Plan, names: &[&str]) -> anyhow::Result<Stack> {
@@ -278,10 +248,28 @@ impl Place<'_> {
     }
 }
 
-/// Gives a variable of a plan another value.
-fn set(plan: &mut Plan, name: &str, value: String) {
-    plan.env.retain(|(known, _)| known != name);
-    plan.env.push((name.to_owned(), value));
+/// A base backup that was taken.
+struct BaseBackup {
+    stamp: String,
+    said: String,
+}
+
+impl BaseBackup {
+    fn take(scripts: &Scripts, postgres: &Postgres) -> anyhow::Result<Self> {
+        let url = postgres.url("postgres");
+        let said = scripts.run(
+            0,
+            "scripts/backup/wal/base-backup.sh",
+            &[],
+            &[("BASE_BACKUP_URL", &url)],
+        )?;
+        let said = untimed(says(&said, "in both regions")?).to_owned();
+        let (_, after) = said
+            .split_once("/base/")
+            .context("it names no base backup")?;
+        let stamp = after.split(',').next().unwrap_or_default().to_owned();
+        Ok(Self { stamp, said })
+    }
 }
 
 /// The rows that restore.sh printed, in one line.

@@ -12,19 +12,18 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::nginx::Nginx;
-use super::rows::Rows;
-use super::{fresh_home, grace, tools};
+use super::{PARTS, grace, tools};
 use crate::cargo::build_binaries;
-use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
 use crate::demo;
-use crate::environment::{Facts, shared};
+use crate::environment::value;
+use crate::home::Home;
 use crate::http;
-use crate::ports::{Ports, random_hex};
-use crate::process::Lifetime;
-use crate::servers::{Servers, Urls, database};
+use crate::ports::random_hex;
+use crate::rows::Rows;
+use crate::servers::{Servers, database};
 use crate::stack::turns::{Replaced, Turn, Turns};
-use crate::stack::{Plan, PortPlan, Stack};
+use crate::stack::{Plan, Stack};
 
 /// The first backend, and the manifest of both.
 const BACKEND: &str = "backend";
@@ -55,45 +54,31 @@ pub(crate) struct Options {
 
 /// Plays the season, replaces everybody meanwhile, and shows what came of it.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
-    let (home, _lock) = fresh_home(context, "drain")?;
+    let held = Home::fresh(context, "drain", &PARTS)?;
+    let home = held.dir.clone();
     tools(context)?;
     Servers::check_given(context)?;
     let bin_dir = build_binaries(context)?;
     let mut servers = Servers::own(context)?;
     let database = servers.fresh_database("drain")?;
-    let clock = home.join("clock");
-    write_clock(&clock, &clock_start(None)?)?;
-    let ports = PortPlan::free()?;
-    let urls = Urls {
-        database: database.clone(),
-        ..servers.urls.clone()
-    };
-    let mut env = shared(&Facts {
-        urls: &urls,
-        broker_prefix: &format!("drain-{}.", random_hex(4)),
-        addresses: &ports.addresses,
-        clock: Some(&clock),
-        seed: 1,
-        evidence_dir: &home.join("evidence"),
-    })?;
-    let mut more = Ports::default();
+    let mut plan = Plan::throwaway("drain", &home, bin_dir, &servers.urls.with(&database))?;
+    let mut more = plan.ports.others();
     let (door, second) = (more.free()?, (more.free()?, more.free()?));
-    let nginx = Nginx::render(&context.root, &home, &mut more, ports.addresses.backend)?;
-    for (name, value) in &mut env {
-        match name.as_str() {
-            "BACKEND_URL" | "PUBLIC_BASE_URL" => *value = format!("http://127.0.0.1:{door}"),
-            // its messages are told of at this level only
-            "RUST_LOG" => value.push_str(",data_processor::stream=debug"),
-            _ => {}
-        }
+    let nginx = Nginx::render(
+        &context.root,
+        &home,
+        &mut more,
+        plan.ports.addresses.backend,
+    )?;
+    for name in ["BACKEND_URL", "PUBLIC_BASE_URL"] {
+        plan.set(name, format!("http://127.0.0.1:{door}"));
     }
-    let plan = Plan {
-        bin_dir,
-        log_dir: home.join("logs"),
-        env,
-        ports,
-        lifetime: Lifetime::WithUs,
-    };
+    // the data processor's messages are told of at this level only
+    let told = format!(
+        "{},data_processor::stream=debug",
+        value(&plan.env, "RUST_LOG")
+    );
+    plan.set("RUST_LOG", told);
     let away = home.join("nginx/away");
     fs::create_dir_all(&away)?;
     nginx.add(
@@ -137,7 +122,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     if let Err(error) = stayed_up {
         rows.judge("the processes", Err(error));
     }
-    rows.close()
+    rows.close("")
 }
 
 /// A door for the season: both backends, none of the public limits (the driver types faster than a

@@ -12,8 +12,8 @@ use anyhow::{Context as _, ensure};
 use super::Ground;
 use super::client::{Answer, Client};
 use super::load::Load;
-use super::rows::Rows;
 use crate::environment::value;
+use crate::rows::Rows;
 
 /// How long a stranger asks as fast as she can.
 const FLOOD: Duration = Duration::from_secs(3);
@@ -74,7 +74,8 @@ impl Flood {
             self.last_refusal = Some(answer);
         } else if answer.status == wanted {
             self.passed += 1;
-        } else if answer.status == 429 {
+        // nginx's own page, and not the backend's problem document: whose limit it is, is what is looked at
+        } else if answer.status == 429 && answer.body.contains("<center>nginx</center>") {
             self.refused += 1;
             self.last_refusal = Some(answer);
         } else {
@@ -225,7 +226,8 @@ fn conversation(ground: &Ground<'_>, rows: &mut Rows) -> anyhow::Result<()> {
 fn forged(ground: &Ground<'_>, gateway: &str) -> anyhow::Result<String> {
     let url = format!("http://127.0.0.1:{}{LISTED}?[1-60]", ground.nginx.door);
     let out = Command::new("curl")
-        .args(["--silent", "--interface", STRANGER_ON_LOOPBACK])
+        .args(["--silent", "--max-time", "20"])
+        .args(["--interface", STRANGER_ON_LOOPBACK])
         .args(["--header", &format!("X-Forwarded-For: {gateway}")])
         .args(["--header", "Authorization: Bearer nobody"])
         .args([

@@ -11,27 +11,24 @@ mod grace;
 mod limits;
 mod load;
 mod nginx;
-mod rows;
 mod switch;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
 use crate::cargo::{cargo, metadata, release, text};
-use crate::clock::{clock_start, write_clock};
+use crate::clock::clock_start;
 use crate::context::Context;
-use crate::environment::{Facts, shared};
+use crate::home::Home;
 use crate::ports::{Ports, random_hex};
-use crate::process::{Lifetime, which};
-use crate::servers::{Servers, Urls, install};
-use crate::stack::{Plan, PortPlan, Stack, run_once};
+use crate::rows::Rows;
+use crate::servers::{Servers, install};
+use crate::stack::{Plan, Stack, run_once};
 use nginx::Nginx;
-use rows::Rows;
 
-/// Farmers who can dial, each once in a run: the target for half a minute and all loads of the switch.
-const FARMERS: u32 = 40_000;
+/// Parts of `target/blue-green` and `target/drain`.
+const PARTS: [&str; 4] = ["logs", "nginx", "evidence", "ask"];
 
 /// What a person may ask of `blue-green`.
 #[derive(clap::Args, Clone, Debug)]
@@ -40,10 +37,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
     /// Farmers' key presses a second through nginx
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=2_000))]
     rate: u32,
     /// Seconds of that
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=600))]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(3..=120))]
     seconds: u32,
 }
 
@@ -60,7 +57,9 @@ struct Ground<'a> {
     nginx: Nginx,
     /// Addresses of gateways, as nginx knows them.
     gateways: Vec<String>,
-    /// Farmers who have dialled already.
+    /// Farmers who can dial, each once in a run.
+    farmers: u32,
+    /// How many of them have dialled already.
     dialled: std::cell::Cell<u32>,
 }
 
@@ -73,7 +72,7 @@ impl Ground<'_> {
     fn fresh_farmers(&self, count: u32) -> anyhow::Result<u32> {
         let skip = self.dialled.get();
         ensure!(
-            skip + count <= FARMERS,
+            skip + count <= self.farmers,
             "there are no more farmers who have not dialled"
         );
         self.dialled.set(skip + count);
@@ -83,44 +82,26 @@ impl Ground<'_> {
 
 /// Shows everything, a row each, and fails when one thing was otherwise.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
-    let (home, _lock) = fresh_home(context, "blue-green")?;
+    let held = Home::fresh(context, "blue-green", &PARTS)?;
+    let home = held.dir.clone();
     tools(context)?;
     Servers::check_given(context)?;
     let (bin_dir, generator) = build(context, options)?;
     let mut servers = Servers::own(context)?;
     let database = servers.fresh_database("live")?;
-    let clock = home.join("clock");
-    write_clock(&clock, &clock_start(None)?)?;
-    let ports = PortPlan::free()?;
-    let urls = Urls {
-        database: database.clone(),
-        ..servers.urls.clone()
-    };
-    let mut env = shared(&Facts {
-        urls: &urls,
-        broker_prefix: &format!("live-{}.", random_hex(4)),
-        addresses: &ports.addresses,
-        clock: Some(&clock),
-        seed: 1,
-        evidence_dir: &home.join("evidence"),
-    })?;
+    let mut plan = Plan::throwaway("live", &home, bin_dir, &servers.urls.with(&database))?;
     // the ceilings behind nginx are as shipped; callbacks are about money nobody asked for, so they are
     // stored, which is what a provider waits for, and left at that
-    env.retain(|(name, _)| !name.contains("_RATE_") && name != "ENABLE_WEBHOOKS");
-    env.push(("ENABLE_WEBHOOKS".to_owned(), "false".to_owned()));
-    let blue = ports.addresses.backend;
-    let plan = Plan {
-        bin_dir,
-        log_dir: home.join("logs"),
-        env,
-        ports,
-        lifetime: Lifetime::WithUs,
-    };
+    plan.env.retain(|(name, _)| !name.contains("_RATE_"));
+    plan.set("ENABLE_WEBHOOKS", "false".to_owned());
+    let blue = plan.ports.addresses.backend;
+    let farmers =
+        load::farmers_wanted(options.rate, options.seconds) + switch::farmers_wanted() + 1;
     let record = context
         .state_dir()
         .join(format!("live-{}.json", random_hex(4)));
     let mut stack = Stack::start_some(context, &plan, record, &["backend"])?;
-    seed(context, &plan, &generator, &database)?;
+    seed(context, &plan, &generator, (farmers, &database))?;
     let nginx = Nginx::render(&context.root, &home, &mut Ports::default(), blue)?;
     stack.add(nginx.launch()?, (nginx.door, "/health/ready"))?;
     stack.await_ready()?;
@@ -134,6 +115,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
         database: database.clone(),
         nginx,
         gateways,
+        farmers,
         dialled: std::cell::Cell::new(0),
     };
     let mut rows = Rows::new("blue-green");
@@ -145,7 +127,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     if let Err(error) = shown.and(stayed_up) {
         rows.judge("the proof itself", Err(error));
     }
-    rows.close()
+    rows.close("")
 }
 
 fn show(ground: &Ground<'_>, rows: &mut Rows, stack: &mut Stack) -> anyhow::Result<()> {
@@ -156,35 +138,9 @@ fn show(ground: &Ground<'_>, rows: &mut Rows, stack: &mut Stack) -> anyhow::Resu
     ground.nginx.no_secret_in_the_log(ground, rows)
 }
 
-/// `target/NAME` without what an earlier run left, and the lock that keeps a second one out.
-fn fresh_home(context: &Context, name: &str) -> anyhow::Result<(PathBuf, fs::File)> {
-    let home = context.root.join("target").join(name);
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another `{name}` of this checkout is running; wait for it"
-    );
-    for part in ["logs", "nginx", "evidence", "ask"] {
-        let dir = home.join(part);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-    }
-    Ok((home, lock))
-}
-
 /// The programs of the system that are needed beside the servers.
 fn tools(context: &Context) -> anyhow::Result<()> {
-    let missing: Vec<&str> = ["nginx", "curl"]
-        .into_iter()
-        .filter(|program| which(program).is_none())
-        .collect();
-    if !missing.is_empty() {
-        install::install(context, &missing)?;
-    }
-    Ok(())
+    install::programs(context, &[("nginx", "nginx"), ("curl", "curl")])
 }
 
 /// The backend as it is shipped, and the generator as it comes.
@@ -202,10 +158,15 @@ fn build(context: &Context, options: &Options) -> anyhow::Result<(PathBuf, PathB
 }
 
 /// Registered farmers who may dial.
-fn seed(context: &Context, plan: &Plan, generator: &Path, database: &str) -> anyhow::Result<()> {
+fn seed(
+    context: &Context,
+    plan: &Plan,
+    generator: &Path,
+    (farmers, database): (u32, &str),
+) -> anyhow::Result<()> {
     context.say(
         "seed",
-        format!("{FARMERS} farmers with a plot each, by COPY"),
+        format!("{farmers} farmers with a plot each, by COPY"),
     );
     let (folder, name) = (
         generator.parent().context("the generator has no folder")?,
@@ -218,7 +179,7 @@ fn seed(context: &Context, plan: &Plan, generator: &Path, database: &str) -> any
         ports: plan.ports.clone(),
         lifetime: plan.lifetime,
     };
-    let (count, at) = (FARMERS.to_string(), clock_start(None)?);
+    let (count, at) = (farmers.to_string(), clock_start(None)?);
     // the owner's: nobody may copy rows in under row-level security
     let args = [
         "seed",

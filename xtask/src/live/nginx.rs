@@ -10,10 +10,10 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::Ground;
-use super::rows::Rows;
 use crate::environment::value;
 use crate::ports::Ports;
-use crate::process::{Launch, Lifetime, StopBy, which};
+use crate::process::{Launch, Lifetime, StopBy, is_root, which};
+use crate::rows::Rows;
 
 /// Where the configuration lives in the checkout.
 const FROM: &str = "deploy/docker/nginx";
@@ -136,7 +136,9 @@ impl Nginx {
     /// How it is started: in the foreground, as in its image.
     pub(super) fn launch(&self) -> anyhow::Result<Launch> {
         let mut args = self.args();
-        args.extend(["-g".to_owned(), "daemon off;".to_owned()]);
+        // as root its workers would become somebody who may not enter a checkout under /root
+        let user = if is_root() { " user root;" } else { "" };
+        args.extend(["-g".to_owned(), format!("daemon off;{user}")]);
         Ok(Launch {
             name: "nginx".to_owned(),
             program: Self::program()?,

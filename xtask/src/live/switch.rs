@@ -12,11 +12,11 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::Ground;
 use super::grace::{self, Grace};
-use super::load::{Load, Report, stored};
-use super::rows::Rows;
+use super::load::{Load, Report, dialling, stored};
 use crate::ports::Ports;
 use crate::process::{Launch, dies_with_us};
 use crate::progress::tail;
+use crate::rows::Rows;
 use crate::stack::Stack;
 
 /// The script.
@@ -38,6 +38,14 @@ const DRAIN_SECONDS: &str = "3";
 const CUT_OFF_MAX: u64 = 30;
 /// The build that dies does so this long after the switch.
 const DIES_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the script is run: two good builds, two bad ones, one that dies.
+const RUNS: u32 = 5;
+
+/// Farmers who dial meanwhile.
+pub(super) fn farmers_wanted() -> u32 {
+    RUNS * dialling(USSD_RATE, SCRIPT_SECONDS_MAX, SESSIONS)
+}
 
 /// How a slot's command reaches us: a file with what is asked, and one with the answer.
 const ASK: &str = "#!/bin/sh

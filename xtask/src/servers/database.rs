@@ -3,27 +3,32 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
 use super::postgres::client;
+use crate::process::{self, dies_with_us};
+
+/// A statement that takes this long waits for something that never comes.
+const STATEMENT_MAX: Duration = Duration::from_mins(20);
 
 fn psql(url: &str) -> anyhow::Result<Command> {
     let program = client("psql").context(
         "psql is not installed; install the package postgresql-client, then run this again",
     )?;
-    let mut command = Command::new(program);
+    let mut command = dies_with_us(program);
     command
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url])
         .env("PGCONNECT_TIMEOUT", "5")
         .env_remove("PGDATABASE")
-        .current_dir("/")
-        .stdin(Stdio::null());
+        .current_dir("/");
     Ok(command)
 }
 
 fn output(mut command: Command) -> anyhow::Result<String> {
-    let out = command.output().context("cannot run psql")?;
+    // Ctrl-C reaches it by the terminal
+    let out = process::output(&mut command, STATEMENT_MAX, &|| false).context("cannot run psql")?;
     if !out.status.success() {
         let text = String::from_utf8_lossy(&out.stderr).trim().to_owned();
         bail!("psql: {text}");

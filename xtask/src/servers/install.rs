@@ -6,8 +6,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 use super::{Wanted, postgres, rabbitmq};
 use crate::context::Context;
@@ -15,6 +16,10 @@ use crate::process::{is_root, which};
 
 /// Debian's maintainer scripts ask this program whether they may start a service; 101 = no.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
+/// What a machine that has just begun does to its packages by itself is waited for this long.
+const LOCK: &str = "DPkg::Lock::Timeout=300";
+/// Servers and browsers come from a mirror within minutes, or not at all.
+const LIMIT: Duration = Duration::from_mins(30);
 /// Read by the PostgreSQL package before it makes its `main` cluster.
 const NO_CLUSTER: &str = "/etc/postgresql-common/createcluster.d/microcrop.conf";
 
@@ -129,7 +134,7 @@ impl Quiet {
             .arg(path)
             .status();
         let _ = fs::remove_file(&draft);
-        anyhow::ensure!(
+        ensure!(
             status.context("cannot run install")?.success(),
             "cannot write {}",
             path.display()
@@ -147,6 +152,53 @@ impl Drop for Quiet {
     }
 }
 
+/// Programs and the packages that bring them: what is missing is installed, and must be there then. A
+/// program is a name on PATH, or a whole path.
+pub(crate) fn programs(context: &Context, wanted: &[(&str, &str)]) -> anyhow::Result<()> {
+    let missing = || {
+        let absent = wanted.iter().filter(|(program, _)| !is_there(program));
+        absent.copied().collect::<Vec<_>>()
+    };
+    let absent = missing();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = absent.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
+    install(context, &packages)?;
+    let still: Vec<String> = missing()
+        .iter()
+        .map(|(program, package)| format!("the package {package} brings no program `{program}`"))
+        .collect();
+    ensure!(still.is_empty(), "{}", still.join("; "));
+    Ok(())
+}
+
+fn is_there(program: &str) -> bool {
+    if program.starts_with('/') {
+        Path::new(program).is_file()
+    } else {
+        which(program).is_some()
+    }
+}
+
+/// The lists of packages, fresh from the mirrors.
+pub(crate) fn update(context: &Context) -> anyhow::Result<()> {
+    let prefix = root_prefix().context("the lists of packages are root's to renew")?;
+    apt(context, &prefix, &["update", "-qq"])
+}
+
+fn apt(context: &Context, prefix: &[&str], words: &[&str]) -> anyhow::Result<()> {
+    let mut command = as_root(prefix, "env");
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", LOCK]);
+    // the packages' chatter goes to stderr, results own stdout
+    command
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr());
+    context.run_long("install", &mut command, LIMIT)
+}
+
 /// Installs packages of the system as root, or says what to type.
 pub(crate) fn install(context: &Context, packages: &[&str]) -> anyhow::Result<()> {
     let list = packages.join(" ");
@@ -161,23 +213,10 @@ pub(crate) fn install(context: &Context, packages: &[&str]) -> anyhow::Result<()
     };
     context.say("install", format!("{list} from the system's packages"));
     let quiet = Quiet::new(&prefix)?;
-    let steps: [&[&str]; 2] = [
-        &["update", "-qq"],
-        &["install", "-y", "-qq", "--no-install-recommends"],
-    ];
-    for step in steps {
-        let mut command = as_root(&prefix, "env");
-        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        command.args(step);
-        if step.contains(&"install") {
-            command.args(packages);
-        }
-        // the packages' chatter goes to stderr, results own stdout
-        command.stdin(Stdio::null()).stdout(std::io::stderr());
-        context
-            .run_ok(&mut command)
-            .with_context(|| by_hand(packages))?;
-    }
+    let words = ["install", "-y", "-qq", "--no-install-recommends"];
+    update(context)
+        .and_then(|()| apt(context, &prefix, &[&words[..], packages].concat()))
+        .with_context(|| by_hand(packages))?;
     drop(quiet);
     context.say("install", "done; no service was started");
     Ok(())

@@ -57,6 +57,16 @@ pub(crate) struct Urls {
     pub(crate) rabbitmq: String,
 }
 
+impl Urls {
+    /// The same servers, with a database of one's own.
+    pub(crate) fn with(&self, database: &str) -> Self {
+        Self {
+            database: database.to_owned(),
+            ..self.clone()
+        }
+    }
+}
+
 /// Servers in use by this command; dropping it stops what this command started.
 pub(crate) struct Servers {
     /// Where they answer.
@@ -231,9 +241,18 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Checks the given servers before minutes are spent on a build.
+    /// Checks the given servers, and installs what is missing of the others, before minutes are spent on
+    /// a build.
     pub(crate) fn check_given(context: &Context) -> anyhow::Result<()> {
         let given = &context.given;
+        ensure_installed(
+            context,
+            Wanted {
+                postgres: given.database_url.is_none(),
+                redis: given.redis_url.is_none(),
+                rabbitmq: given.rabbitmq_url.is_none(),
+            },
+        )?;
         if let Some(url) = &given.database_url {
             given::check_postgres(context, url)?;
         }

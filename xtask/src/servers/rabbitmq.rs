@@ -68,9 +68,10 @@ fn plugins() -> Option<PathBuf> {
     Some(PathBuf::from("/opt/rabbitmq/plugins")).filter(|dir| dir.is_dir())
 }
 
-/// What telling metrics needs besides.
-const FOR_METRICS: [&str; 8] = [
+/// What telling metrics needs besides; the client since 4.0, of which Debian 13 has one.
+const FOR_METRICS: [&str; 9] = [
     "accept",
+    "amqp_client",
     "cowboy",
     "cowlib",
     "prometheus",

@@ -16,6 +16,9 @@ trap 'rm -rf "$folder"' EXIT
 # with the changes made meanwhile, so that it can start even without the archive
 pg_basebackup --dbname "$BASE_BACKUP_URL" --pgdata "$folder/base" --format tar --gzip --wal-method stream \
     --checkpoint fast --label "microcrop $stamp" || die 2 "pg_basebackup failed"
+# to-moment.sh cannot stop earlier than this: until then the files are not of one piece. The second after
+# it, since a stamp has no fractions
+ended=$(date -u -d '1 second' +%Y%m%dT%H%M%SZ)
 missed=0
 # the second region is tried although the first may be away; the first one's failure counts more
 for place in dr primary; do
@@ -23,7 +26,7 @@ for place in dr primary; do
     { s3 "$place" s3 cp --recursive "$folder/base" "s3://$(bucket "$place")/$environment/base/$stamp/" \
         --exclude backup_manifest --sse "${S3_SSE:-aws:kms}" --only-show-errors &&
         s3 "$place" s3 cp "$folder/base/backup_manifest" "s3://$(bucket "$place")/$environment/base/$stamp/backup_manifest" \
-            --sse "${S3_SSE:-aws:kms}" --only-show-errors; } || {
+            --metadata "ended=$ended" --sse "${S3_SSE:-aws:kms}" --only-show-errors; } || {
         say "not sent to $(bucket "$place")"
         if [ "$place" = primary ]; then missed=4; else missed=5; fi
     }

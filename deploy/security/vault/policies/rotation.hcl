@@ -25,6 +25,10 @@ path "ENVIRONMENT/microcrop/metadata/rabbitmq" {
   capabilities = ["read"]
 }
 
+path "ENVIRONMENT/microcrop/data/rabbitmq-server" {
+  capabilities = ["read", "create", "update", "patch"]
+}
+
 path "ENVIRONMENT/microcrop/data/redis" {
   capabilities = ["read", "create", "update", "patch"]
 }

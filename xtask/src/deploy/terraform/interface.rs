@@ -1,9 +1,11 @@
 //! What modules say of themselves: every variable and output is described, every variable is used,
-//! every module is called. Terraform itself judges what is passed to them. Reads text as
-//! `terraform fmt` leaves it; called by the check above.
+//! every module is called, and all want the same versions. Terraform itself judges what is passed to
+//! them. Reads text as `terraform fmt` leaves it; called by the check above.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+
+use anyhow::Context as _;
 
 use super::super::kubernetes::with_extension;
 use super::super::{Deploy, Row};
@@ -11,33 +13,32 @@ use super::FOLDER;
 
 /// Modules that no environment uses, on purpose.
 const UNUSED: [&str; 1] = ["modules/rabbitmq"];
+/// Where each folder says which versions it wants; the pipeline finds folders by it.
+const VERSIONS: &str = "versions.tf";
 
 /// One row over all folders.
 pub(super) fn check(deploy: &Deploy<'_>, folders: &[String]) -> Row {
-    let judged = judge(deploy, folders);
-    let (faults, shown) = match judged {
-        Ok(found) => found,
-        Err(error) => {
-            return Row::judged(
-                "modules: what they take and give",
-                "this program",
-                Err(error),
-            );
-        }
-    };
-    Row::faultless(
-        "modules: what they take and give",
-        "this program",
-        &faults,
-        shown,
-    )
+    let (artefact, tool) = ("modules: what they take and give", "this program");
+    match judge(deploy, folders) {
+        Ok((faults, shown)) => Row::faultless(artefact, tool, &faults, shown),
+        Err(error) => Row::judged(artefact, tool, Err(error)),
+    }
 }
 
 fn judge(deploy: &Deploy<'_>, folders: &[String]) -> anyhow::Result<(Vec<String>, String)> {
     let mut faults = Vec::new();
     let mut called = BTreeSet::new();
     let (mut variables, mut outputs) = (0, 0);
+    let mut agreed = BTreeMap::new();
     for folder in folders {
+        let versions = fs::read_to_string(deploy.path(FOLDER).join(folder).join(VERSIONS))
+            .with_context(|| format!("{folder} has no {VERSIONS}"))?;
+        for (of, version) in versions_of(&versions) {
+            let held = agreed.entry(of.clone()).or_insert_with(|| version.clone());
+            if *held != version {
+                faults.push(format!("{folder} wants {of} {version}, others want {held}"));
+            }
+        }
         let mut text = String::new();
         for file in with_extension(&deploy.path(FOLDER).join(folder), "tf")? {
             text.push_str(&fs::read_to_string(file)?);
@@ -52,7 +53,7 @@ fn judge(deploy: &Deploy<'_>, folders: &[String]) -> anyhow::Result<(Vec<String>
         }
         for (name, body) in blocks(&text, "variable") {
             variables += 1;
-            if !body.contains("\n  description = ") && !body.contains("\n  description ") {
+            if !body.contains("\n  description ") {
                 faults.push(format!("{folder}: variable {name} says nothing of itself"));
             }
             if !body.contains("\n  type ") {
@@ -81,10 +82,30 @@ fn judge(deploy: &Deploy<'_>, folders: &[String]) -> anyhow::Result<(Vec<String>
         }
     }
     let shown = format!(
-        "{variables} variables used, {outputs} outputs, all described, in {} folders",
-        folders.len()
+        "{variables} variables used, {outputs} outputs, all described, in {} folders; {} versions agreed on",
+        folders.len(),
+        agreed.len()
     );
     Ok((faults, shown))
+}
+
+/// Terraform itself and each provider, with the version that is wanted.
+fn versions_of(text: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut of = None;
+    for line in text.lines() {
+        let Some((name, value)) = line.split_once('=') else {
+            continue;
+        };
+        let value = value.trim().trim_matches('"').to_owned();
+        match name.trim() {
+            "required_version" => found.push(("terraform".to_owned(), value)),
+            "source" => of = Some(value),
+            "version" => found.extend(of.take().map(|of| (of, value))),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Name and text of every block of a kind.
@@ -141,6 +162,16 @@ mod tests {
     fn a_name_that_goes_on_is_another_name() {
         assert!(uses("x = var.zone\n", "var.zone"));
         assert!(!uses("x = var.zones", "var.zone"));
+    }
+
+    #[test]
+    fn versions_are_read_with_what_they_are_of() {
+        let text = "  required_version = \">= 1.11\"\n  aws = {\n    source  = \"hashicorp/aws\"\n    version = \">= 5.1, < 7.0\"\n";
+        let wanted = [("terraform", ">= 1.11"), ("hashicorp/aws", ">= 5.1, < 7.0")];
+        assert_eq!(
+            versions_of(text),
+            wanted.map(|(of, v)| (of.to_owned(), v.to_owned()))
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! program serves them to Terraform. Never a cloud, never the providers' own registry. Made once a
 //! run by the check above.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -10,11 +11,18 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
+use super::super::kubernetes::with_extension;
 use super::super::{Deploy, tools};
-use super::{CHECKS, FOLDER, plain};
+use super::{CHECKS, FOLDER, chdir, plain};
 
 /// A module without modules of its own that names every provider.
 const NAMES_ALL: &str = "modules/edge";
+/// What makes a folder one that is applied.
+const BACKEND: &str = "backend.tf";
+/// What says which copies of the providers are trusted.
+const LOCK: &str = ".terraform.lock.hcl";
+/// Where the pipeline begins.
+const LOCKED: &str = "environments/production";
 /// Where Terraform itself looks for providers that somebody laid there, below each mirror
 /// HOST/NAMESPACE/NAME/VERSION/PLATFORM.
 const MIRRORS: [&str; 3] = [
@@ -29,9 +37,11 @@ pub(super) struct Providers {
     pub(super) config: PathBuf,
     /// Name, version and counts of each.
     pub(super) shown: String,
-    /// HOST/NAMESPACE/NAME, as Terraform calls them.
-    addresses: Vec<String>,
+    /// Each by its address, HOST/NAMESPACE/NAME, as Terraform calls it.
+    pub(super) programs: Vec<(String, PathBuf)>,
     mirror: PathBuf,
+    /// `linux_amd64`
+    pub(super) platform: String,
 }
 
 /// Schemas, programs and the mirror they lie in.
@@ -53,12 +63,13 @@ pub(super) fn make(
     let known: Value = serde_json::from_str(&fs::read_to_string(&schemas)?)?;
     let addresses = addresses(deploy, terraform)?;
     let mirror = home.join("mirror");
-    for address in &addresses {
+    let mut programs = Vec::new();
+    for address in addresses {
         let name = address.rsplit('/').next().unwrap_or_default();
         let version = known[name]["version"]
             .as_str()
             .with_context(|| format!("the bindings say nothing of the provider {name}"))?;
-        let folder = mirror.join(address).join(version).join(platform);
+        let folder = mirror.join(&address).join(version).join(platform);
         fs::create_dir_all(&folder)?;
         let program = folder.join(format!("terraform-provider-{name}_v{version}"));
         fs::write(
@@ -71,47 +82,77 @@ pub(super) fn make(
             ),
         )?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        programs.push((address, program));
     }
     Ok(Providers {
         config: configuration(&mirror)?,
         shown,
-        addresses,
+        programs,
         mirror,
+        platform: platform.to_owned(),
     })
 }
 
 impl Providers {
     /// The same, with the aws provider itself in place of its stand-in.
-    pub(super) fn with_real_aws(
-        &self,
-        deploy: &Deploy<'_>,
-        version: &str,
-        platform: &str,
-        real: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn with_real_aws(&self, deploy: &Deploy<'_>, real: &Real) -> anyhow::Result<Self> {
         let mirror = tools::scratch(deploy, "terraform/real")?.join("mirror");
-        for address in &self.addresses {
-            let (to, from) = if address.ends_with("/aws") {
-                (mirror.join(address).join(version), real.to_owned())
+        let mut programs = Vec::new();
+        for (address, stand_in) in &self.programs {
+            let program = if address.ends_with("/aws") {
+                &real.program
             } else {
-                let held = fs::read_dir(self.mirror.join(address))?
-                    .next()
-                    .context("a stand-in has gone")??;
-                (
-                    mirror.join(address).join(held.file_name()),
-                    held.path().join(platform),
-                )
+                stand_in
             };
+            // .../VERSION/PLATFORM/program
+            let from = program.parent().context("a provider has no folder")?;
+            let version = from.parent().and_then(Path::file_name);
+            let to = mirror
+                .join(address)
+                .join(version.context("a provider has no version")?);
             fs::create_dir_all(&to)?;
-            symlink(from, to.join(platform))?;
+            symlink(from, to.join(&self.platform))?;
+            programs.push((address.clone(), program.clone()));
         }
         Ok(Self {
             config: configuration(&mirror)?,
             shown: self.shown.clone(),
-            addresses: self.addresses.clone(),
+            programs,
             mirror,
+            platform: self.platform.clone(),
         })
     }
+}
+
+/// The step that locks providers, done with the stand-ins: every folder that is applied has its lock, and the
+/// pipeline's way to begin accepts it.
+pub(super) fn locks(
+    deploy: &Deploy<'_>,
+    terraform: &Path,
+    providers: &Providers,
+    work: &Path,
+) -> anyhow::Result<String> {
+    let root = work.join(FOLDER);
+    let mut command = plain(&root.join("lock.sh"));
+    command
+        .arg(format!("-fs-mirror={}", providers.mirror.display()))
+        .arg(format!("-platform={}", providers.platform));
+    tools::judge(deploy, &mut command)?;
+    let mut locked = 0;
+    for backend in with_extension(&root, "tf")? {
+        if backend.file_name().is_some_and(|name| name == BACKEND) {
+            let lock = backend.with_file_name(LOCK);
+            ensure!(lock.is_file(), "{} is not there", lock.display());
+            locked += 1;
+        }
+    }
+    let mut begin = plain(terraform);
+    begin
+        .arg(chdir(work, LOCKED))
+        .args(["init", "-backend=false", "-lockfile=readonly", "-no-color"])
+        .env("TF_CLI_CONFIG_FILE", &providers.config);
+    tools::judge(deploy, &mut begin)?;
+    Ok(format!("{locked} folders"))
 }
 
 /// A configuration of Terraform's that knows this mirror and nothing else.
@@ -182,8 +223,14 @@ fn named(printed: &str) -> Vec<String> {
     found
 }
 
-/// Version and folder of the newest copy of the aws provider that lies on this machine.
-pub(super) fn real_aws(platform: &str) -> Option<(String, PathBuf)> {
+/// The aws provider itself.
+pub(super) struct Real {
+    pub(super) version: String,
+    program: PathBuf,
+}
+
+/// The newest copy of the aws provider that lies on this machine.
+pub(super) fn real_aws(platform: &str) -> Option<Real> {
     let mut bases: Vec<PathBuf> = MIRRORS.iter().map(PathBuf::from).collect();
     // whatever was unpacked there lies one deeper
     bases.extend(MIRRORS.iter().flat_map(|mirror| within(Path::new(mirror))));
@@ -193,16 +240,26 @@ pub(super) fn real_aws(platform: &str) -> Option<(String, PathBuf)> {
     let mut found: Vec<(Vec<u32>, String, PathBuf)> = Vec::new();
     for host in bases.iter().flat_map(|base| within(base)) {
         for version in within(&host.join("hashicorp/aws")) {
-            let folder = version.join(platform);
-            let name = version.file_name().and_then(|name| name.to_str());
-            if let (true, Some(name)) = (folder.is_dir(), name) {
+            let program = fs::read_dir(version.join(platform))
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                .find(|path| path.file_name().is_some_and(is_aws));
+            let name = version.file_name().and_then(OsStr::to_str);
+            if let (Some(program), Some(name)) = (program, name) {
                 let numbers = name.split('.').filter_map(|part| part.parse().ok());
-                found.push((numbers.collect(), name.to_owned(), folder.clone()));
+                found.push((numbers.collect(), name.to_owned(), program));
             }
         }
     }
     found.sort();
-    found.pop().map(|(_, name, folder)| (name, folder))
+    found
+        .pop()
+        .map(|(_, version, program)| Real { version, program })
+}
+
+fn is_aws(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with("terraform-provider-aws")
 }
 
 /// Folders in a folder; none if it is not there.

@@ -1,6 +1,9 @@
-//! The season driver against a running system: what it says is shown, what it asks of a supervisor
-//! (lines that begin with `@`) is done, and its verdict is answered. Knows no chaos: a system that is
-//! looked at is not killed. Called by compose-up; `demo` has a supervisor of its own.
+//! The season driver (`sandbox season`) against a running system: what it says is shown, what it asks is
+//! passed to whoever supervises that system, and its verdict is answered. Never decides whether a season
+//! came out right: the driver does. Called by demo (and whoever plays one of its seasons) and compose-up.
+//!
+//! The driver's stdout is shown as it is, save lines beginning with `@`, which ask the supervisor for
+//! what only it can do; each is answered by one line `done` on the driver's stdin.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,21 +16,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, ensure};
 
 use crate::context::Context;
-
 use crate::process::{dies_with_us, lines_of};
 use crate::progress::{print_line, tail};
 
-/// A small season takes about a minute; one that takes this long hangs.
-const MINUTES_MAX: u64 = 15;
+/// A season takes about a minute; one that takes this long hangs.
+const MINUTES_MAX: u64 = 30;
+
+/// Whoever runs the system that a season is played on.
+pub(crate) trait Supervisor {
+    /// Does what the driver asks: `kill ROLE`, `rabbit-restart`, `import FILE`.
+    fn serve(&mut self, request: &str) -> anyhow::Result<()>;
+    /// One look at the system: an error when a part of it has ended that should run.
+    fn look(&mut self) -> anyhow::Result<()>;
+}
 
 /// How a season is played.
 pub(crate) struct Driver<'a> {
     /// The sandbox's program, whose command `season` is.
     pub(crate) program: &'a Path,
-    /// Farmers who register and buy.
-    pub(crate) farmers: u32,
-    /// Seed of farmers and weather.
-    pub(crate) seed: u64,
+    /// What follows `season`.
+    pub(crate) args: Vec<OsString>,
     /// Addresses, tokens and the clock.
     pub(crate) env: &'a [(String, String)],
     /// Folder of the driver's log, and of the years before the season.
@@ -35,27 +43,19 @@ pub(crate) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Plays it to its end. `import` brings the vegetation of the years before into the system,
-    /// `alive` fails when something of the system has ended.
+    /// Plays it to its end.
     pub(crate) fn play(
         &self,
         context: &Context,
-        import: &mut dyn FnMut(&str) -> anyhow::Result<()>,
-        alive: &mut dyn FnMut() -> anyhow::Result<()>,
+        supervisor: &mut dyn Supervisor,
     ) -> anyhow::Result<()> {
-        context.say("season", format!("{} farmers", self.farmers));
+        context.say("season", "begins");
         let log = self.log_dir.join("season.log");
-        let args: [OsString; 7] = [
-            "season".into(),
-            "--farmers".into(),
-            self.farmers.to_string().into(),
-            "--seed".into(),
-            self.seed.to_string().into(),
-            "--history".into(),
-            self.log_dir.into(),
-        ];
         let mut child = dies_with_us(self.program)
-            .args(args)
+            .arg("season")
+            .args(&self.args)
+            .arg("--history")
+            .arg(self.log_dir)
             .env_clear()
             .envs(self.env.iter().map(|(key, value)| (key, value)))
             .current_dir(&context.root)
@@ -64,7 +64,7 @@ impl Driver<'_> {
             .stderr(fs::File::create(&log)?)
             .spawn()
             .context("cannot start the season driver")?;
-        let outcome = converse(context, &mut child, import, alive);
+        let outcome = converse(context, &mut child, supervisor);
         // ended on every path: a driver without a supervisor is of no use
         let _ = child.kill();
         let _ = child.wait();
@@ -78,11 +78,11 @@ impl Driver<'_> {
     }
 }
 
+/// Shows what the driver says, has done what it asks, and returns its verdict.
 fn converse(
     context: &Context,
     child: &mut Child,
-    import: &mut dyn FnMut(&str) -> anyhow::Result<()>,
-    alive: &mut dyn FnMut() -> anyhow::Result<()>,
+    supervisor: &mut dyn Supervisor,
 ) -> anyhow::Result<()> {
     let mut stdin = child.stdin.take().context("the driver has no stdin")?;
     let lines = lines_of(child)?;
@@ -91,10 +91,7 @@ fn converse(
         match lines.recv_timeout(Duration::from_millis(50)) {
             Ok(line) => match line.strip_prefix('@') {
                 Some(request) => {
-                    let file = request.strip_prefix("import ").with_context(|| {
-                        format!("the driver asked for `@{request}`, which is for chaos")
-                    })?;
-                    import(file)?;
+                    supervisor.serve(request)?;
                     writeln!(stdin, "done")?;
                     stdin.flush()?;
                 }
@@ -102,7 +99,7 @@ fn converse(
             },
             Err(RecvTimeoutError::Timeout) => {
                 context.interrupt.check()?;
-                alive()?;
+                supervisor.look()?;
                 ensure!(
                     began.elapsed() < Duration::from_secs(MINUTES_MAX * 60),
                     "the season did not end within {MINUTES_MAX} minutes"
@@ -113,5 +110,5 @@ fn converse(
     }
     let status = child.wait()?;
     ensure!(status.success(), "the season ended with {status}");
-    alive()
+    supervisor.look()
 }

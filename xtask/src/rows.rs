@@ -1,5 +1,7 @@
-//! What was shown, a row each, with its numbers, and the closing line. Never counts what was not
-//! looked at as shown. Filled by the parts of a live proof.
+//! What was shown, a row each as it comes, with its numbers, and the closing line. Never counts what was
+//! not looked at as shown. Filled by the live proofs and the drill.
+
+use std::fmt::Write as _;
 
 use anyhow::{bail, ensure};
 
@@ -7,24 +9,26 @@ use crate::progress::print_line;
 
 /// Rows of one command.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     command: &'static str,
     shown: usize,
     failed: usize,
+    not_run: usize,
 }
 
 impl Rows {
     /// None yet.
-    pub(super) fn new(command: &'static str) -> Self {
+    pub(crate) fn new(command: &'static str) -> Self {
         Self {
             command,
             shown: 0,
             failed: 0,
+            not_run: 0,
         }
     }
 
     /// Shown when `judged` is `Ok`, with its numbers; else failed, with the reason.
-    pub(super) fn judge(&mut self, what: &str, judged: anyhow::Result<String>) {
+    pub(crate) fn judge(&mut self, what: &str, judged: anyhow::Result<String>) {
         match judged {
             Ok(numbers) => {
                 self.shown += 1;
@@ -38,7 +42,7 @@ impl Rows {
     }
 
     /// Shown when `holds`; the numbers are printed either way.
-    pub(super) fn check(&mut self, what: &str, holds: bool, numbers: String) {
+    pub(crate) fn check(&mut self, what: &str, holds: bool, numbers: String) {
         let judged = if holds {
             Ok(numbers)
         } else {
@@ -47,14 +51,29 @@ impl Rows {
         self.judge(what, judged);
     }
 
-    /// The closing line; an error when something failed, or nothing was shown.
-    pub(super) fn close(&self) -> anyhow::Result<()> {
+    /// What cannot be shown on this machine, and why.
+    pub(crate) fn not_run(&mut self, what: &str, why: &str) {
+        self.not_run += 1;
+        print_line(format!("not run here  {what}: {why}"));
+    }
+
+    /// The closing line, with `more` in it if that is not empty; an error when something failed, or
+    /// nothing was shown.
+    pub(crate) fn close(&self, more: &str) -> anyhow::Result<()> {
         let Self {
             command,
             shown,
             failed,
+            not_run,
         } = self;
-        print_line(format!("{command}: {shown} shown, {failed} failed"));
+        let mut words = format!("{command}: {shown} shown, {failed} failed");
+        if *not_run > 0 {
+            let _ = write!(words, ", {not_run} not run here");
+        }
+        if !more.is_empty() {
+            let _ = write!(words, ", {more}");
+        }
+        print_line(words);
         if *failed > 0 {
             bail!("{command}: {failed} of {} rows failed", shown + failed);
         }
@@ -70,10 +89,10 @@ mod tests {
     #[test]
     fn one_failed_row_fails_the_command_and_so_does_none_at_all() {
         let mut rows = Rows::new("x");
-        assert!(rows.close().is_err());
+        assert!(rows.close("").is_err());
         rows.check("a", true, "1".to_owned());
-        assert!(rows.close().is_ok());
+        assert!(rows.close("").is_ok());
         rows.check("b", false, "2".to_owned());
-        assert!(rows.close().is_err());
+        assert!(rows.close("").is_err());
     }
 }
