@@ -289,7 +289,12 @@ pub async fn measure(context: &Context) -> Result<(), StoreError> {
         .suspense_minor
         .with_label_values(&[CURRENCY])
         .set(waiting.saturating_neg());
-    for (currency, debits, credits) in ledger::trial_balance(&mut conn).await? {
+    let balance = ledger::trial_balance(&mut conn).await?;
+    // an empty ledger balances
+    metrics
+        .ledger_imbalance_minor
+        .with_label_values(&[CURRENCY]);
+    for (currency, debits, credits) in balance {
         let imbalance = debits.saturating_sub(credits);
         metrics
             .ledger_imbalance_minor

@@ -143,7 +143,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     for run in &runs {
         options.driver_args(run)?;
     }
-    let held = Home::fresh(context, "demo", &["logs", "evidence", "metrics"])?;
+    let held = Home::fresh(context, "demo", &["logs", "evidence"])?;
     let home = held.dir.clone();
     Servers::check_given(context)?;
     let bin_dir = build_binaries(context)?;
@@ -229,7 +229,6 @@ impl Season<'_> {
             .join(format!("demo-{}.json", crate::ports::random_hex(4)));
         let mut stack = Stack::start(context, &plan, record)?;
         let verdict = self.drive(&plan, &mut stack, servers);
-        self.keep_metrics(&plan)?;
         if self.options.chaos {
             context.say(
                 "chaos",
@@ -254,19 +253,6 @@ impl Season<'_> {
             servers.drop_database(&database)?;
         }
         verdict
-    }
-
-    /// What every process counted in this season: `deploy-check` holds rules and dashboards against it.
-    fn keep_metrics(&self, plan: &Plan) -> anyhow::Result<()> {
-        let folder = self.home.join("metrics");
-        fs::create_dir_all(&folder)?;
-        for (role, port) in &plan.ports.metrics {
-            // a process that chaos has just killed counts nothing
-            if let Some(text) = crate::http::body(*port, "/metrics") {
-                fs::write(folder.join(format!("{role}.prom")), text)?;
-            }
-        }
-        Ok(())
     }
 
     fn drive(&self, plan: &Plan, stack: &mut Stack, servers: &mut Servers) -> anyhow::Result<()> {

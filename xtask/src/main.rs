@@ -157,7 +157,8 @@ Examples
     #[command(after_help = "\
 What happens
   Manifests are rendered and held against strict schemas, the cluster's own admission rules and the
-  programs' own configuration, and so on: a row for each artefact, with the tool and its verdict.
+  programs' own configuration, and so on: a row for each artefact, with the tool and its verdict. A
+  season of twenty farmers is played, to see whether every metric that is asked for is told.
   Nothing is deployed and no cloud, cluster or image registry is asked. Tools are installed once, from
   the usual package indexes, into target/deploy-tools. It fails when a row failed; what cannot be
   proven on this machine says why.
@@ -192,8 +193,7 @@ What happens
   Redis and RabbitMQ (installed from the system's packages if absent). A season is played; then every
   query of every panel of deploy/monitoring/dashboards is asked over the season's minutes. It fails
   when a query has no number. Panels about what only a cluster measures (kube_*, container_*,
-  kubelet_*) are named and not asked for more. Pictures and index.html are in target/dashboards, what
-  the processes counted is in target/demo/metrics, where `deploy-check` looks for it.
+  kubelet_*) are named and not asked for more. Pictures and index.html are in target/dashboards.
 
 Examples
   cargo xtask dashboards

@@ -32,7 +32,8 @@ ask() {
         passed=$((passed + 1))
     else
         printf 'FAIL  %-9s %s answered %s, wanted %s%s\n' "$name" "$path" "$status" "$wanted" "${pattern:+ with /$pattern/}"
-        head -c 300 "$work/body" 2>/dev/null | sed 's/^/        /' || true
+        # a line of its own, also when the body ends without one
+        printf '%s\n' "$(head -c 300 "$work/body" 2>/dev/null | tr -d '\0')" | sed 's/^/        /'
         sed 's/^/        /' "$work/error"
         failed=$((failed + 1))
     fi

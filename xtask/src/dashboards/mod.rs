@@ -7,6 +7,7 @@ mod board;
 mod draw;
 mod page;
 mod watch;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,20 +19,15 @@ use anyhow::{Context as _, bail, ensure};
 use crate::cargo::build_binaries;
 use crate::context::Context;
 use crate::home::Home;
-use crate::http;
-use crate::ports::random_hex;
 use crate::progress::print_line;
-use crate::servers::{Servers, Wanted, ensure_installed};
-use crate::stack::{Plan, Stack};
 use ask::Series;
 use board::{Board, Panel, Query};
 use draw::Line;
 use watch::Watch;
+pub(crate) use watched::Season;
 
 /// The dashboards.
 const FOLDER: &str = "deploy/monitoring/dashboards";
-/// Where `deploy-check` looks for what the processes counted.
-const SCRAPES: &str = "target/demo/metrics";
 /// The relay measures money and policies every half minute, and is scraped every five seconds.
 const SETTLE_SECONDS: u64 = 40;
 
@@ -83,61 +79,31 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let held = Home::fresh(context, "dashboards", &["logs", "evidence"])?;
     let home = held.dir.clone();
     page::clear(&home)?;
-    watch::ensure_installed(context)?;
-    ensure_installed(context, Wanted::ALL)?;
+    watched::ensure_all_installed(context)?;
     let bin_dir = match &options.bin_dir {
         // the processes run in the checkout, the person may not
         Some(folder) => fs::canonicalize(folder).with_context(|| folder.display().to_string())?,
         None => build_binaries(context)?,
     };
-    let mut servers = Servers::watched(context)?;
-    let looked = look(context, options, &home, bin_dir, &mut servers, &boards)?;
-    drop(servers);
+    let season = Season {
+        farmers: options.farmers,
+        home: &home,
+        bin_dir,
+    };
+    let looked = season.play(context, |_, watch, from| {
+        context.say(
+            "ask",
+            format!("in {SETTLE_SECONDS} s, when the closed season has been measured"),
+        );
+        context
+            .interrupt
+            .sleep(Duration::from_secs(SETTLE_SECONDS))?;
+        let to = ask::time(watch.port)?;
+        let looked = ask_all(&boards, watch.port, from, to)?;
+        alerts(context, watch, from)?;
+        Ok(looked)
+    })?;
     report(&home, &looked)
-}
-
-/// Everything from the first process to the last answer.
-fn look<'a>(
-    context: &Context,
-    options: &Options,
-    home: &Path,
-    bin_dir: PathBuf,
-    servers: &mut Servers,
-    boards: &'a [Board],
-) -> anyhow::Result<Vec<Looked<'a>>> {
-    let database = servers.fresh_database("dashboards")?;
-    let plan = Plan::throwaway("dashboards", home, bin_dir, &servers.urls.with(&database))?;
-    let state = context.state_dir();
-    let record = state.join(format!("dashboards-{}.json", random_hex(4)));
-    let mut stack = Stack::start(context, &plan, record)?;
-    let watch = Watch::start(context, home, servers, &plan.ports.metrics, &mut stack)?;
-    let from = ask::time(watch.port)?;
-    crate::demo::play(context, options.farmers, &plan, &mut stack, servers)?;
-    let looked = settle(context, boards, &watch, from)?;
-    keep_scrapes(context, &plan, &watch)?;
-    alerts(context, &watch, from)?;
-    stack.fail_on_exit()?;
-    drop(stack);
-    servers.drop_database(&database)?;
-    Ok(looked)
-}
-
-/// Asks all once the relay has measured the closed season and that was scraped.
-fn settle<'a>(
-    context: &Context,
-    boards: &'a [Board],
-    watch: &Watch,
-    from: f64,
-) -> anyhow::Result<Vec<Looked<'a>>> {
-    context.say(
-        "ask",
-        format!("in {SETTLE_SECONDS} s, when the closed season has been measured"),
-    );
-    context
-        .interrupt
-        .sleep(Duration::from_secs(SETTLE_SECONDS))?;
-    let to = ask::time(watch.port)?;
-    ask_all(boards, watch.port, from, to)
 }
 
 fn ask_all(boards: &[Board], port: u16, from: f64, to: f64) -> anyhow::Result<Vec<Looked<'_>>> {
@@ -210,22 +176,6 @@ fn legend(format: &str, labels: &BTreeMap<String, String>) -> String {
         words = shown.join(", ");
     }
     words
-}
-
-/// What every process and server counted: `deploy-check` holds rules and dashboards against it.
-fn keep_scrapes(context: &Context, plan: &Plan, watch: &Watch) -> anyhow::Result<()> {
-    let folder = context.root.join(SCRAPES);
-    fs::create_dir_all(&folder)?;
-    let ours = plan.ports.metrics.iter();
-    let ours = ours.map(|(role, port)| ((*role).to_owned(), *port));
-    let servers = watch.servers.iter();
-    let servers = servers.map(|(server, port)| (format!("server-{server}"), *port));
-    for (name, port) in ours.chain(servers) {
-        let text = http::body(port, "/metrics")
-            .with_context(|| format!("{name} does not tell its metrics"))?;
-        fs::write(folder.join(format!("{name}.prom")), text)?;
-    }
-    Ok(())
 }
 
 /// Says which alerts fired meanwhile; a season of minutes is no proof of their waits, so it judges

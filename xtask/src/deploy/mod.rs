@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 
 use crate::context::Context;
+use crate::home::Home;
 use crate::progress::print_line;
 
 /// What a person may ask of the check.
@@ -162,6 +163,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
             names.join(", ")
         );
     }
+    // manifests are rendered and Terraform's folders copied there: one check at a time
+    let _held = Home::fresh(context, "deploy-check", &[])?;
     let deploy = Deploy {
         context,
         options,
