@@ -324,7 +324,7 @@ fn placeholders(bin: &Path, template: &Keys) -> Row {
 /// What the backup's scripts are told, they read.
 fn scripts(deploy: &Deploy<'_>, template: &Keys) -> anyhow::Result<Row> {
     let mut text_of_all = String::new();
-    for script in super::kubernetes::with_extension(&deploy.path(SCRIPTS), "sh")? {
+    for script in super::files::with_extension(&deploy.path(SCRIPTS), "sh")? {
         text_of_all.push_str(&fs::read_to_string(script)?);
     }
     let mut names: BTreeSet<String> = template.get("backup-secrets").cloned().unwrap_or_default();

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::environment::{binaries, check_config, settings};
-use super::kubernetes::with_extension;
+use super::files::with_extension;
 use super::{Deploy, Row, manifests, tools};
 use crate::process::is_root;
 

@@ -10,8 +10,9 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::files::with_extension;
 use super::manifests::{self, Overlay, called, containers, image_name, list, pod, text};
-use super::{Deploy, Row, capacity, reach, tools};
+use super::{Deploy, Row, capacity, policy, reach, tools};
 use crate::process::which;
 
 /// The schemas that objects are held against: the version of the clusters (deploy/terraform).
@@ -114,45 +115,15 @@ fn custom(deploy: &Deploy<'_>, files: &[PathBuf]) -> anyhow::Result<String> {
     tools::judge(deploy, &mut command).map(|printed| tools::last_line(&printed))
 }
 
-/// Checkov over all that was rendered; it takes minutes to install, so only when asked.
+/// Checkov over what is rendered.
 fn scan(deploy: &Deploy<'_>, overlays: &[Overlay]) -> anyhow::Result<Row> {
-    let (artefact, tool) = ("overlays: policy scan", "checkov");
-    if !deploy.full() {
-        return Ok(Row::not_run(
-            artefact,
-            tool,
-            "minutes to install; with --full",
-        ));
-    }
-    let bin = tools::python(deploy, "checkov", &format!("{CHECKS}/checkov.txt"))?;
+    let artefact = "overlays: policy scan";
     let folder = tools::scratch(deploy, "scan")?;
     for overlay in overlays {
         let name = format!("{}.yaml", overlay.name.replace('/', "-"));
         fs::copy(overlay.folder.join("rendered.yaml"), folder.join(name))?;
     }
-    let mut command = Command::new(bin.join("checkov"));
-    command
-        .arg("--directory")
-        .arg(&folder)
-        .arg("--config-file")
-        .arg(deploy.path(CHECKS).join("checkov.yaml"))
-        .args(["--output", "json"]);
-    let judged = tools::judge(deploy, &mut command).and_then(|printed| {
-        let report: Value = serde_json::from_str(&printed).context("checkov's report")?;
-        let count = |name: &str| report["summary"][name].as_u64().unwrap_or_default();
-        anyhow::ensure!(count("passed") > 0, "checkov looked at nothing");
-        anyhow::ensure!(
-            count("parsing_errors") == 0,
-            "checkov could not read everything"
-        );
-        Ok(format!(
-            "{} passed, {} failed, {} waived with a reason",
-            count("passed"),
-            count("failed"),
-            count("skipped")
-        ))
-    });
-    Ok(Row::judged(artefact, tool, judged))
+    policy::scan(deploy, artefact, &folder, CHECKS)
 }
 
 /// The shell scripts of the two folders, by shellcheck.
@@ -174,29 +145,6 @@ fn shell(deploy: &Deploy<'_>) -> Row {
         "shellcheck",
         judged,
     )
-}
-
-/// Files under a folder with an extension, sorted.
-pub(super) fn with_extension(
-    folder: &std::path::Path,
-    extension: &str,
-) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut left = vec![folder.to_owned()];
-    while let Some(dir) = left.pop() {
-        let entries =
-            fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?;
-        for entry in entries {
-            let path = entry?.path();
-            if path.is_dir() {
-                left.push(path);
-            } else if path.extension().is_some_and(|found| found == extension) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// Ours are exactly those that are built, and each has a tag.

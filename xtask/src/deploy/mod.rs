@@ -4,10 +4,12 @@
 
 mod capacity;
 mod environment;
+mod files;
 mod images;
 mod kubernetes;
 mod manifests;
 mod monitoring;
+mod policy;
 mod reach;
 mod secrets;
 mod terraform;

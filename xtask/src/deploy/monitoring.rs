@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::environment::binaries;
-use super::kubernetes::with_extension;
+use super::files::with_extension;
 use super::{Deploy, Row, tools};
 use crate::dashboards::Season;
 use crate::home::Home;

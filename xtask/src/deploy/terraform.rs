@@ -17,7 +17,8 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{Deploy, Row, tools};
+use super::files::with_extension;
+use super::{Deploy, Row, policy, tools};
 use crate::process::which;
 use attach::Attached;
 
@@ -133,7 +134,12 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
     rows.push(real::rehearsal(&terraform, &providers));
     rows.extend(contract::check(deploy, &contracts)?);
     rows.push(costs(deploy, &contracts)?);
-    rows.push(scan(deploy)?);
+    rows.push(policy::scan(
+        deploy,
+        "terraform: policy scan",
+        &deploy.path(FOLDER),
+        CHECKS,
+    )?);
     rows.push(Row::not_run(
         "a plan and an apply in an account",
         "terraform",
@@ -167,7 +173,7 @@ fn platform(deploy: &Deploy<'_>, program: &Path) -> anyhow::Result<String> {
 fn list(deploy: &Deploy<'_>) -> anyhow::Result<Vec<String>> {
     let root = deploy.path(FOLDER);
     let mut found = Vec::new();
-    for file in super::kubernetes::with_extension(&root, "tf")? {
+    for file in with_extension(&root, "tf")? {
         let folder = file
             .parent()
             .and_then(|parent| parent.strip_prefix(&root).ok());
@@ -281,7 +287,7 @@ fn self_check(terraform: &Terraform<'_>) -> anyhow::Result<String> {
 /// The scripts beside the modules.
 fn shell(deploy: &Deploy<'_>) -> Row {
     let judged = tools::system(deploy, "shellcheck", "shellcheck").and_then(|shellcheck| {
-        let scripts = super::kubernetes::with_extension(&deploy.path(FOLDER), "sh")?;
+        let scripts = with_extension(&deploy.path(FOLDER), "sh")?;
         let mut command = Command::new(shellcheck);
         command.args(["--severity=style"]).args(&scripts);
         tools::judge(deploy, &mut command)?;
@@ -312,41 +318,5 @@ fn costs(deploy: &Deploy<'_>, contracts: &[folders::Contract]) -> anyhow::Result
         .arg(&figures)
         .arg(deploy.path(FOLDER).join("COSTS.md"));
     let judged = tools::judge(deploy, &mut command).map(|printed| tools::last_line(&printed));
-    Ok(Row::judged(artefact, tool, judged))
-}
-
-/// Checkov over the modules; it takes minutes to install, so only when asked.
-fn scan(deploy: &Deploy<'_>) -> anyhow::Result<Row> {
-    let (artefact, tool) = ("terraform: policy scan", "checkov");
-    if !deploy.full() {
-        return Ok(Row::not_run(
-            artefact,
-            tool,
-            "minutes to install; with --full",
-        ));
-    }
-    let bin = tools::python(deploy, "checkov", "deploy/kubernetes/checks/checkov.txt")?;
-    let mut command = Command::new(bin.join("checkov"));
-    command
-        .arg("--directory")
-        .arg(deploy.path(FOLDER))
-        .arg("--config-file")
-        .arg(deploy.path(CHECKS).join("checkov.yaml"))
-        .args(["--output", "json"]);
-    let judged = tools::judge(deploy, &mut command).and_then(|printed| {
-        let report: Value = serde_json::from_str(&printed).context("checkov's report")?;
-        let count = |name: &str| report["summary"][name].as_u64().unwrap_or_default();
-        ensure!(count("passed") > 0, "checkov looked at nothing");
-        ensure!(
-            count("parsing_errors") == 0,
-            "checkov could not read everything"
-        );
-        Ok(format!(
-            "{} passed, {} failed, {} waived with a reason",
-            count("passed"),
-            count("failed"),
-            count("skipped")
-        ))
-    });
     Ok(Row::judged(artefact, tool, judged))
 }

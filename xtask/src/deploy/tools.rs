@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -13,6 +14,8 @@ use crate::process::which;
 use crate::servers::install;
 use crate::tools::{npm_packages, python_packages};
 
+/// The longest, a policy scan and the pipeline's scripts, take two minutes on a quiet machine.
+const JUDGED_SECONDS_MAX: Duration = Duration::from_mins(15);
 /// Most lines of a tool's complaints that a row carries.
 const COMPLAINT_LINES_MAX: usize = 40;
 
@@ -59,12 +62,8 @@ pub(super) fn scratch(deploy: &Deploy<'_>, name: &str) -> anyhow::Result<PathBuf
 
 /// Runs a tool to its end and answers what it printed; a failure is an error with its complaints.
 pub(super) fn judge(deploy: &Deploy<'_>, command: &mut Command) -> anyhow::Result<String> {
-    deploy.context.interrupt.check()?;
     let program = command.get_program().to_string_lossy().into_owned();
-    let out = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
+    let out = deploy.context.output(command, JUDGED_SECONDS_MAX)?;
     let printed = String::from_utf8_lossy(&out.stdout).into_owned();
     if out.status.success() {
         return Ok(printed);

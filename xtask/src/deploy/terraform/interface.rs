@@ -7,7 +7,7 @@ use std::fs;
 
 use anyhow::Context as _;
 
-use super::super::kubernetes::with_extension;
+use super::super::files::with_extension;
 use super::super::{Deploy, Row};
 use super::FOLDER;
 

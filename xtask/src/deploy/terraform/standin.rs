@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::super::kubernetes::with_extension;
+use super::super::files::with_extension;
 use super::super::{Deploy, tools};
 use super::{CHECKS, FOLDER, chdir, plain};
 
