@@ -2,19 +2,17 @@
 //! a private system. Installs what it drives with where that is possible and says exactly what is
 //! missing where it is not; never touches a running `up`. Called by main.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use crate::cargo::build_binaries;
-use crate::clock::{clock_start, write_clock};
 use crate::context::Context;
-use crate::environment::{Facts, shared};
-use crate::process::{Lifetime, dies_with_us, which};
-use crate::servers::{Servers, Urls, install};
-use crate::stack::{Plan, PortPlan, Stack};
+use crate::home::Home;
+use crate::process::{dies_with_us, which};
+use crate::servers::{Servers, install};
+use crate::stack::{Plan, Stack};
 use crate::tools::npm_packages;
 use crate::up::with_page;
 
@@ -38,48 +36,16 @@ pub(crate) struct Options {
 
 /// Drives the page and fails if anything a visitor would mind happened.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
-    let home = context.root.join("target/browser");
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another `browser` of this checkout is running; wait for it"
-    );
+    let held = Home::fresh(context, "browser", &["logs", "evidence", "screens"])?;
+    let home = held.dir.clone();
     let chromium = chromium(context)?;
     npm_packages(context, &context.root.join(SCRIPTS), &home)?;
-    for part in ["logs", "evidence", "screens"] {
-        let dir = home.join(part);
-        if dir.exists() {
-            fs::remove_dir_all(&dir)?;
-        }
-        fs::create_dir_all(&dir)?;
-    }
     Servers::check_given(context)?;
     let bin_dir = build_binaries(context)?;
     let mut servers = Servers::for_command(context, crate::servers::Wanted::ALL)?;
     let database = servers.fresh_database("browser")?;
-    let clock = home.join("clock");
-    write_clock(&clock, &clock_start(None)?)?;
-    let ports = PortPlan::free()?;
-    let urls = Urls {
-        database: database.clone(),
-        ..servers.urls.clone()
-    };
-    let env = shared(&Facts {
-        urls: &urls,
-        broker_prefix: &format!("browser-{}.", crate::ports::random_hex(4)),
-        addresses: &ports.addresses,
-        clock: Some(&clock),
-        seed: options.seed,
-        evidence_dir: &home.join("evidence"),
-    })?;
-    let mut plan = Plan {
-        bin_dir,
-        log_dir: home.join("logs"),
-        env,
-        ports,
-        lifetime: Lifetime::WithUs,
-    };
+    let mut plan = Plan::throwaway("browser", &home, bin_dir, &servers.urls.with(&database))?;
+    plan.set("SANDBOX_SEED", options.seed.to_string());
     let page = with_page(&mut plan)?;
     let record = context
         .state_dir()

@@ -12,14 +12,14 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use crate::cargo::build_binaries;
-use crate::clock::{clock_start, write_clock};
+use crate::clock::clock_start;
 use crate::context::Context;
 use crate::docs::API;
-use crate::environment::{Facts, shared};
-use crate::process::{Lifetime, dies_with_us};
+use crate::home::Home;
+use crate::process::dies_with_us;
 use crate::progress::{print_line, tail};
-use crate::servers::{Servers, Urls, Wanted, database};
-use crate::stack::{Plan, PortPlan, Stack, run_once};
+use crate::servers::{Servers, Wanted, database};
+use crate::stack::{Plan, Stack, run_once};
 use crate::tools;
 
 /// The folder of the seeded world and of the settings.
@@ -52,13 +52,8 @@ struct Run<'a> {
 
 /// Runs the client and both runs of the tool, and prints what came of them.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
-    let home = context.root.join("target/contract");
-    fs::create_dir_all(&home)?;
-    let lock = fs::File::create(home.join("lock"))?;
-    ensure!(
-        lock.try_lock().is_ok(),
-        "another `contract` of this checkout is running; wait for it"
-    );
+    let held = Home::fresh(context, "contract", &["logs", "evidence"])?;
+    let home = held.dir.clone();
     tools::ensure_python(context)?;
     schemathesis(context, &home)?;
     tools::npm_packages(context, &context.root.join(CLIENT), &home.join("client"))?;
@@ -66,52 +61,20 @@ pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let bin_dir = build_binaries(context)?;
     let mut servers = Servers::for_command(context, Wanted::ALL)?;
     let database = servers.fresh_database("contract")?;
-    let plan = plan(&home, bin_dir, &servers, &database)?;
+    let mut plan = Plan::throwaway("contract", &home, bin_dir, &servers.urls.with(&database))?;
+    for name in ["API_RATE_PER_SECOND", "API_RATE_BURST"] {
+        plan.set(name, CEILING.to_owned());
+    }
     let record = context
         .state_dir()
         .join(format!("contract-{}.json", crate::ports::random_hex(4)));
     let mut stack = Stack::start_some(context, &plan, record, &["backend"])?;
-    let held = Run::new(context, options, home, &plan).and_then(|run| run.whole(&database));
+    let kept = Run::new(context, options, home, &plan).and_then(|run| run.whole(&database));
     let stayed_up = stack.fail_on_exit();
     drop(stack);
     servers.drop_database(&database)?;
     stayed_up?;
-    held
-}
-
-/// A backend on manual time inside a sale window, with ceilings that nobody reaches.
-fn plan(home: &Path, bin_dir: PathBuf, servers: &Servers, database: &str) -> anyhow::Result<Plan> {
-    let log_dir = home.join("logs");
-    if log_dir.exists() {
-        fs::remove_dir_all(&log_dir)?;
-    }
-    fs::create_dir_all(&log_dir)?;
-    let clock = home.join("clock");
-    write_clock(&clock, &clock_start(None)?)?;
-    let ports = PortPlan::free()?;
-    let urls = Urls {
-        database: database.to_owned(),
-        ..servers.urls.clone()
-    };
-    let mut env = shared(&Facts {
-        urls: &urls,
-        broker_prefix: &format!("contract-{}.", crate::ports::random_hex(4)),
-        addresses: &ports.addresses,
-        clock: Some(&clock),
-        seed: 1,
-        evidence_dir: &home.join("evidence"),
-    })?;
-    env.retain(|(name, _)| !name.starts_with("API_RATE_"));
-    for name in ["API_RATE_PER_SECOND", "API_RATE_BURST"] {
-        env.push((name.to_owned(), CEILING.to_owned()));
-    }
-    Ok(Plan {
-        bin_dir,
-        log_dir,
-        env,
-        ports,
-        lifetime: Lifetime::WithUs,
-    })
+    kept
 }
 
 impl<'a> Run<'a> {

@@ -1,6 +1,6 @@
 //! The folder of a command under `target/`: what an earlier run left in it is removed, and a second
 //! run of the same command in this checkout is kept out. Never removes what it is not told to.
-//! Called by demo, drill, dashboards, deploy-check, compose-up and the live proofs.
+//! Called by every command that plays or proves something.
 
 use std::fs;
 use std::path::PathBuf;
