@@ -20,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 need aws tar gzip date
 
 [ $# -eq 2 ] || {
-    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
     exit 1
 }
 folder=$1

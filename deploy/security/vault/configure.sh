@@ -48,7 +48,9 @@ for policy in policies/*.hcl; do
     if [ "$print" = yes ]; then run policy write "$name" "$policy"; else filled "$policy" | vault policy write "$name" -; fi
 done
 
-run write "auth/$environment/kubernetes/config" kubernetes_host="$api" kubernetes_ca_cert=@"$authority"
+# Vault asks that cluster with the token it is shown (options/secrets-vault/reviewer.yaml), never with one of the cluster
+# it may run in itself
+run write "auth/$environment/kubernetes/config" kubernetes_host="$api" kubernetes_ca_cert=@"$authority" disable_local_ca_jwt=true
 while IFS=$'\t' read -r role where in_production; do
     case $role in '' | '#'*) continue ;; esac
     if [ "$environment" = production ] && [ "$in_production" != yes ]; then continue; fi
@@ -101,8 +103,10 @@ done
 
 cat >&2 <<DONE
 configure: $environment is prepared. Type in what only people know, once:
-  vault kv put -mount=$environment/microcrop encryption ENCRYPTION_KEY=… PII_INDEX_KEY=…
-  and likewise: backend callbacks redis rabbitmq rabbitmq-server weatherxm pinata swypt mpesa
-  africastalking backup grafana alertmanager
-  (keys of each: deploy/kubernetes/base/secrets/secrets-template.yaml)
+  vault kv put -mount=$environment/microcrop encryption @FILE    {"ENCRYPTION_KEY": "…", "PII_INDEX_KEY": "…"}
+  and likewise, from files that only you can read:
+  backend JWT_SECRET PIN_PEPPER · callbacks AT_CALLBACK_TOKEN MPESA_CALLBACK_TOKEN · redis REDIS_URL · rabbitmq RABBITMQ_URL
+  rabbitmq-server, the three of rabbitmq-secrets · africastalking AT_USERNAME AT_API_KEY · weatherxm · pinata · swypt
+  mpesa, all MPESA_ but the callback's token · backup SLACK_WEBHOOK_URL · grafana · alertmanager
+  (what each is: deploy/kubernetes/base/secrets/secrets-template.yaml)
 DONE

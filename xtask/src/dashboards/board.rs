@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
 /// Beginnings of the names of metrics that a cluster's own programs publish: kube-state-metrics,
-/// cAdvisor and the kubelet.
-const OF_A_CLUSTER: [&str; 3] = ["kube_", "container_", "kubelet_"];
+/// cAdvisor, the kubelet and the ingress controller.
+const OF_A_CLUSTER: [&str; 4] = ["kube_", "container_", "kubelet_", "nginx_ingress_"];
 
 /// One dashboard.
 #[derive(Debug, Deserialize)]
@@ -128,6 +128,10 @@ mod tests {
         let of = asks_a_cluster;
         assert!(of("sum(kube_job_status_failed{namespace=~\"$namespace\"})"));
         assert!(of("rate(container_cpu_usage_seconds_total[5m])"));
+        assert!(of(
+            "sum by (status) (rate(nginx_ingress_controller_requests[5m]))"
+        ));
+        assert!(!of("sum(rate(nginx_http_requests_total[5m]))"));
         assert!(!of("sum by (process) (up{job=\"microcrop\"})"));
     }
 

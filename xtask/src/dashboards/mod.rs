@@ -76,7 +76,7 @@ struct Looked<'a> {
 /// Plays a season under the eyes of Prometheus and asks every panel.
 pub(crate) fn run(context: &Context, options: &Options) -> anyhow::Result<()> {
     let boards = board::read_all(&context.root.join(FOLDER))?;
-    let held = Home::fresh(context, "dashboards", &["logs", "evidence"])?;
+    let held = Home::fresh(context, "dashboards", &["logs", "evidence", "nginx"])?;
     let home = held.dir.clone();
     page::clear(&home)?;
     watched::ensure_all_installed(context)?;

@@ -1,6 +1,6 @@
-//! Prometheus with the configuration of deploy/monitoring, addresses apart, and the exporters of the
-//! servers, as parts of the system that they watch: an end of theirs fails the season. Never changes what
-//! it watches. Called by `dashboards`.
+//! Prometheus with the configuration of deploy/monitoring, addresses apart, the real nginx before the
+//! backend, and the exporters of the servers, as parts of the system that they watch: an end of theirs
+//! fails the season. Never changes what it watches. Called by `dashboards`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,11 @@ use anyhow::{Context as _, ensure};
 
 use super::ask;
 use crate::context::Context;
+use crate::live::nginx::Nginx;
 use crate::ports::Ports;
 use crate::process::{Launch, Lifetime, StopBy, which};
 use crate::servers::{Servers, install};
-use crate::stack::Stack;
+use crate::stack::{PortPlan, Stack};
 
 /// The configuration: the one of docker-compose.yml, whose jobs are the cluster's with names instead
 /// of discovery.
@@ -22,8 +23,10 @@ const CONFIG: &str = "deploy/monitoring/prometheus/compose.yml";
 /// Rules.
 const ALERTS: &str = "deploy/monitoring/alerts";
 /// Programs and the packages that bring them.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 5] = [
+    ("nginx", "nginx"),
     ("prometheus", "prometheus"),
+    ("prometheus-nginx-exporter", "prometheus-nginx-exporter"),
     (
         "prometheus-postgres-exporter",
         "prometheus-postgres-exporter",
@@ -40,6 +43,8 @@ pub(crate) type Targets = BTreeMap<String, u16>;
 pub(crate) struct Watch {
     /// Prometheus' port.
     pub(crate) port: u16,
+    /// nginx's public port.
+    pub(crate) door: u16,
     /// Ports of the servers' metrics, by the `process` of their targets.
     pub(crate) servers: Targets,
 }
@@ -83,27 +88,39 @@ fn aimed(line: &str, process: &str, targets: &Targets) -> anyhow::Result<String>
 }
 
 impl Watch {
-    /// Starts the exporters of `servers`, and Prometheus over these and `processes`, as parts of `stack`;
-    /// waits until all answer.
+    /// Starts nginx, the exporters of it and of `servers`, and Prometheus over these and the processes at
+    /// `system`, as parts of `stack`; waits until all answer.
     pub(crate) fn start(
         context: &Context,
         home: &Path,
         servers: &Servers,
-        processes: &BTreeMap<&'static str, u16>,
+        system: &PortPlan,
         stack: &mut Stack,
     ) -> anyhow::Result<Self> {
         let mut ports = Ports::default();
         let rabbitmq = servers
             .rabbitmq_metrics
             .context("RabbitMQ was not started to be watched")?;
+        let nginx = Nginx::render(&context.root, home, &mut ports, system.addresses.backend)?;
+        stack.add(nginx.launch()?, (nginx.door, "/health/ready"))?;
+        // its exporter ends at once when there is nobody to ask
+        stack.await_ready()?;
         let mut watch = Self {
             port: ports.free()?,
+            door: nginx.door,
             servers: Targets::from([("rabbitmq".to_owned(), rabbitmq)]),
         };
         let source = format!("{}?sslmode=disable", servers.urls.database);
         let exporters = [
             ("postgres", ("DATA_SOURCE_NAME", source)),
             ("redis", ("REDIS_ADDR", servers.urls.redis.clone())),
+            (
+                "nginx",
+                (
+                    "SCRAPE_URI",
+                    format!("http://127.0.0.1:{}/status", nginx.private),
+                ),
+            ),
         ];
         for (server, (variable, source)) in exporters {
             let port = ports.free()?;
@@ -123,7 +140,7 @@ impl Watch {
         stack.make_dir(&data)?;
         let mut targets = watch.servers.clone();
         targets.insert("prometheus".to_owned(), watch.port);
-        for (role, port) in processes {
+        for (role, port) in &system.metrics {
             targets.insert((*role).to_owned(), *port);
         }
         let text = fs::read_to_string(context.root.join(CONFIG)).context(CONFIG)?;

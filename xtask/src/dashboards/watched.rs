@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::ask;
 use super::watch::{self, Watch};
@@ -14,11 +14,14 @@ use crate::ports::random_hex;
 use crate::servers::{Servers, Wanted, ensure_installed};
 use crate::stack::{Plan, Stack};
 
+/// So that nginx has something to count.
+const REQUESTS_AT_THE_DOOR: u32 = 20;
+
 /// A season to be watched.
 pub(crate) struct Season<'a> {
     /// Farmers who register and buy.
     pub(crate) farmers: u32,
-    /// Folder of the logs, with `logs` and `evidence` in it.
+    /// Folder of the logs, with `logs`, `evidence` and `nginx` in it.
     pub(crate) home: &'a Path,
     /// Folder of the programs.
     pub(crate) bin_dir: PathBuf,
@@ -45,15 +48,14 @@ impl Season<'_> {
         let state = context.state_dir();
         let record = state.join(format!("watched-{}.json", random_hex(4)));
         let mut stack = Stack::start(context, &plan, record)?;
-        let watch = Watch::start(
-            context,
-            self.home,
-            &servers,
-            &plan.ports.metrics,
-            &mut stack,
-        )?;
+        let watch = Watch::start(context, self.home, &servers, &plan.ports, &mut stack)?;
         let from = ask::time(watch.port)?;
         crate::demo::play(context, self.farmers, &plan, &mut stack, &mut servers)?;
+        // the season dials at the backend: a stranger at the door has limits
+        for _ in 0..REQUESTS_AT_THE_DOOR {
+            let answered = http::status(watch.door, "/health/live");
+            ensure!(answered == Some(200), "nginx answers {answered:?}");
+        }
         let told = then(&plan, &watch, from)?;
         stack.fail_on_exit()?;
         drop(stack);

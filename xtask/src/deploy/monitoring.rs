@@ -66,12 +66,12 @@ pub(super) fn check(deploy: &Deploy<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What all processes, PostgreSQL, Redis and RabbitMQ tell at the end of a season, a file each.
+/// What all processes, PostgreSQL, Redis, RabbitMQ and nginx tell at the end of a season, a file each.
 fn scrape(deploy: &Deploy<'_>) -> anyhow::Result<Vec<PathBuf>> {
     let home = Home::fresh(
         deploy.context,
         "deploy-check/season",
-        &["logs", "evidence", "metrics"],
+        &["logs", "evidence", "nginx", "metrics"],
     )?;
     let folder = home.dir.join("metrics");
     let season = Season {

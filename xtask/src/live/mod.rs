@@ -10,7 +10,7 @@ pub(crate) mod drain;
 mod grace;
 mod limits;
 mod load;
-mod nginx;
+pub(crate) mod nginx;
 mod switch;
 
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The real nginx with the configuration of deploy/docker/nginx: the same files, moved from /etc/nginx to
 //! a folder of ours and from the container's ports to free ones on loopback. What deployments may mount
 //! over (upstreams, whom to trust) is mounted over here too; not a line else is changed.
-//! Used by the live proofs.
+//! Used by the live proofs and by whoever watches a season.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,17 +30,19 @@ const BALANCER: &str = "127.0.0.1";
 
 /// A rendered configuration.
 #[derive(Clone, Debug)]
-pub(super) struct Nginx {
+pub(crate) struct Nginx {
     home: PathBuf,
     /// The public port.
-    pub(super) door: u16,
+    pub(crate) door: u16,
+    /// Where it tells its state.
+    pub(crate) private: u16,
     /// One JSON line a request.
     pub(super) access_log: PathBuf,
 }
 
 impl Nginx {
     /// Writes the configuration under `home`/nginx, with one backend on `backend`.
-    pub(super) fn render(
+    pub(crate) fn render(
         root: &Path,
         home: &Path,
         ports: &mut Ports,
@@ -91,6 +93,7 @@ impl Nginx {
         let rendered = Self {
             home,
             door,
+            private,
             access_log,
         };
         fs::write(
@@ -134,7 +137,7 @@ impl Nginx {
     }
 
     /// How it is started: in the foreground, as in its image.
-    pub(super) fn launch(&self) -> anyhow::Result<Launch> {
+    pub(crate) fn launch(&self) -> anyhow::Result<Launch> {
         let mut args = self.args();
         // as root its workers would become somebody who may not enter a checkout under /root
         let user = if is_root() { " user root;" } else { "" };
