@@ -7,11 +7,14 @@
 # REGISTRY   in front of their names; PUSH=yes sends them there (log in first)
 # CACHE      an image in the registry that keeps layers between machines; read and, with PUSH, written
 # DIGESTS    a file: name@sha256:… of each image that was sent, for signing
+# A tag is never sent twice (the registry refuses it): one that is there stays, and DIGESTS names it, so that a
+# run which broke off may be repeated. Who may push is the pipeline's build role alone.
 # The compiler's version comes from rust-toolchain.toml, the commit into GET /api/version.
 set -euo pipefail
 # shellcheck source=deploy/ci-cd/scripts/place.sh
 . "$(dirname "$0")/place.sh"
 need docker git
+if [ "${PUSH:-no}" = yes ]; then need jq; fi
 
 cd "$root"
 commit=$(git rev-parse HEAD)
@@ -46,11 +49,19 @@ while IFS=$'\t' read -r image dockerfile target _; do
     else
         command+=(--load)
     fi
-    say "$registry$image:$tag"
-    "${command[@]}" .
-    if [ "${PUSH:-no}" = yes ] && [ -n "${DIGESTS:-}" ]; then
-        need jq
-        printf '%s%s@%s\n' "$registry" "$image" "$(jq -er '."containerimage.digest"' "$metadata")" >>"$DIGESTS"
+    digest=
+    if [ "${PUSH:-no}" = yes ]; then
+        digest=$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$registry$image:$tag" 2>/dev/null || true)
+    fi
+    if [ -n "$digest" ]; then
+        say "$registry$image:$tag is there already: $digest"
+    else
+        say "$registry$image:$tag"
+        "${command[@]}" .
+        if [ "${PUSH:-no}" = yes ]; then digest=$(jq -er '."containerimage.digest"' "$metadata"); fi
+    fi
+    if [ -n "$digest" ] && [ -n "${DIGESTS:-}" ]; then
+        printf '%s%s@%s\n' "$registry" "$image" "$digest" >>"$DIGESTS"
     fi
     built=$((built + 1))
 done <deploy/docker/images.tsv

@@ -259,6 +259,22 @@ is "$(grep -cE 'image: microcrop/' "$work/rendered" || true)" 0
 is "$(grep -cE 'image: registry.example/microcrop/backend:r1$' "$work/rendered" | awk '{ print ($1 > 0) }')" 1
 holds "the manifests name this release's images" 0 true
 
+# ------------------------------------------------------------------------- images
+export IMAGES=$work/images
+mkdir -p "$IMAGES" "$work/bin"
+cp "$here/docker" "$work/bin/docker"
+build() { env PATH="$work/bin:$PATH" PUSH=yes TAG=r1 REGISTRY=registry.example DIGESTS="$work/digests" "$scripts/build.sh"; }
+wanted=$(grep -cvE '^(#|$)' "$here/../../docker/images.tsv")
+touch "$IMAGES/broken"
+holds "a push that breaks off fails" 1 build
+rm "$IMAGES/broken" "$work/digests"
+holds "repeated, it sends what is missing and names every digest" 0 build
+is "$(wc -l <"$work/digests")" "$wanted"
+is "$(sort "$IMAGES/built" | uniq | wc -l)" "$wanted"
+is "$(sort -u "$work/digests" | wc -l)" "$wanted"
+holds "an image that nobody builds is refused by name" 1 env PATH="$work/bin:$PATH" "$scripts/build.sh" microcrop/bakend
+says 'bakend'
+
 # ------------------------------------------------------------------------- the broker's nodes
 join() { PEER=127.0.0.1 TRIES=1 PAUSE_SECONDS=0 DATA=$work/broker "$@" bash "$here/../../kubernetes/services/rabbitmq/join.sh"; }
 mkdir -p "$work/broker/rabbit@rabbitmq-1"
