@@ -54,7 +54,11 @@ impl Season<'_> {
         // the season dials at the backend: a stranger at the door has limits
         for _ in 0..REQUESTS_AT_THE_DOOR {
             let answered = http::status(watch.door, "/health/live");
-            ensure!(answered == Some(200), "nginx answers {answered:?}");
+            ensure!(
+                answered == Some(200),
+                "nginx passes nothing on to the backend (answer: {answered:?}); its logs are in {}",
+                self.home.join("nginx").display()
+            );
         }
         let told = then(&plan, &watch, from)?;
         stack.fail_on_exit()?;
@@ -78,8 +82,9 @@ fn keep(plan: &Plan, watch: &Watch, folder: &Path) -> anyhow::Result<()> {
     let servers = watch.servers.iter();
     let servers = servers.map(|(server, port)| (format!("server-{server}"), *port));
     for (name, port) in ours.chain(servers) {
-        let text = http::body(port, "/metrics")
-            .with_context(|| format!("{name} does not tell its metrics"))?;
+        let text = http::body(port, "/metrics").with_context(|| {
+            format!("{name} at port {port} does not tell its metrics; see its log")
+        })?;
         fs::write(folder.join(format!("{name}.prom")), text)?;
     }
     Ok(())
